@@ -1,0 +1,5 @@
+//! w
+pub mod bus;
+pub mod event;
+pub mod pipeline;
+pub mod plugin;
