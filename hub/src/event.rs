@@ -64,8 +64,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in their order.
-    pub const ALL: [Kind; 6] =
-        [Kind::Connect, Kind::Answer, Kind::Message, Kind::Join, Kind::Leave, Kind::Disconnect];
+    pub const ALL: [Kind; 6] = [Kind::Connect, Kind::Answer, Kind::Message, Kind::Join, Kind::Leave, Kind::Disconnect];
 
     /// Facts have happened already: no verdict undoes them.
     pub fn is_fact(self) -> bool {

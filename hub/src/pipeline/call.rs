@@ -164,7 +164,13 @@ pub enum Step {
     Ack(Payload),
     Identify(Identity),
     Order(Order),
-    Ask { socket: SocketId, name: Text, payload: Payload, timeout: Duration, tag: Text },
+    Ask {
+        socket: SocketId,
+        name: Text,
+        payload: Payload,
+        timeout: Duration,
+        tag: Text,
+    },
 }
 
 impl Step {

@@ -17,10 +17,13 @@ pub trait Plugin: Send + Sync {
     fn has_hook(&self, kind: Kind) -> bool;
     /// Whether it wants messages of this name.
     fn wants_message(&self, name: &str) -> bool;
-    /// Runs the hook for `call.event.kind`. The call comes back whole; its `acts` count only with `Ok`.
-    /// Must end within the plugin's own deadlines; dropping the future is safe.
-    fn call<'a>(&'a self, call: &'a mut Call) -> Pin<Box<dyn Future<Output = Result<(), Box<Failure>>> + Send + 'a>>;
+    /// Runs the hook for the kind of the call's event. The call is `Some` before and after, whatever happened; its
+    /// `acts` count only with `Ok`. Ends within the plugin's own deadlines; dropping the future is safe.
+    fn call<'a>(&'a self, call: &'a mut Option<Box<Call>>) -> Called<'a>;
 }
+
+/// A hook that runs.
+pub type Called<'a> = Pin<Box<dyn Future<Output = Result<(), Box<Failure>>> + Send + 'a>>;
 
 /// A plugin failed, which is neither a yes nor a no. The text is the operator's; clients get a code.
 #[derive(Debug, thiserror::Error)]

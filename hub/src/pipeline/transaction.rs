@@ -100,13 +100,7 @@ impl<'a> Transaction<'a> {
         for root in roots {
             if let Err(undone) = self.walk(root, 0).await {
                 let Undone { refusal, notices } = undone;
-                return Performed {
-                    effects: notices,
-                    ack: None,
-                    refusal: Some(refusal),
-                    joined: None,
-                    identity: None,
-                };
+                return Performed { effects: notices, ack: None, refusal: Some(refusal), joined: None, identity: None };
             }
         }
         let unhandled = self.untargeted && !self.handled && self.effects.is_empty() && self.ack.is_none();
@@ -163,8 +157,10 @@ impl<'a> Transaction<'a> {
             tracing::warn!(plugin = %link.plugin.name(), hook = event.kind.hook(), "chain_timeout_ms exceeded: plugin not asked");
             return if fact { Ok((event, None)) } else { Err(Undone::by_hub(Code::Timeout, text)) };
         }
-        let mut call = Call { event, context: self.take_context(), acts: Acts::default() };
-        let outcome = link.plugin.call(&mut call).await;
+        let call = Call { event, context: self.take_context(), acts: Acts::default() };
+        let mut slot = Some(Box::new(call));
+        let outcome = link.plugin.call(&mut slot).await;
+        let mut call = *slot.expect("a plugin gives the call back");
         let outcome = outcome.and_then(|()| check_steps(link, &call));
         if outcome.is_ok() && call.acts.verdict == Verdict::Pass {
             call.apply_change();
@@ -174,12 +170,10 @@ impl<'a> Transaction<'a> {
         let Err(failure) = outcome else { return Ok((event, Some(acts))) };
         log_failure(&failure);
         match link.policy[event.kind as usize] {
-            Policy::Reject if !fact => {
-                Err(match failure.cause {
-                    FailureCause::Overloaded { .. } => Undone::by_hub(Code::Overloaded, "the server is busy, try again"),
-                    _ => Undone::by_hub(Code::PluginFailed, "a plugin failed on this event"),
-                })
-            }
+            Policy::Reject if !fact => Err(match failure.cause {
+                FailureCause::Overloaded { .. } => Undone::by_hub(Code::Overloaded, "the server is busy, try again"),
+                _ => Undone::by_hub(Code::PluginFailed, "a plugin failed on this event"),
+            }),
             _ => Ok((event, None)),
         }
     }
@@ -311,9 +305,7 @@ fn resolve_rooms(effects: &mut [Effect], event: &Event) {
         }
         let rooms: Vec<Target> = match (&event.room, &event.audience) {
             (Some(room), _) => vec![Target::Room(room.clone())],
-            (None, Some(audience)) => {
-                audience.to.iter().filter(|t| matches!(t, Target::Room(_))).cloned().collect()
-            }
+            (None, Some(audience)) => audience.to.iter().filter(|t| matches!(t, Target::Room(_))).cloned().collect(),
             (None, None) => Vec::new(),
         };
         emit.audience.to.retain(|t| *t != Target::EventRoom);

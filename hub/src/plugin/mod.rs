@@ -1,2 +1,15 @@
-//! t
+//! The plugin engine: the only place that knows wasmtime.
+
 mod abi;
+pub mod artifact;
+mod engine;
+mod explain;
+mod host;
+mod instance;
+mod limiter;
+mod loaded;
+pub mod settings;
+mod stdio;
+
+pub use engine::{Engine, EngineSettings, LoadError};
+pub use loaded::WasmPlugin;

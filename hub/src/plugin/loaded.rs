@@ -1,0 +1,252 @@
+//! A loaded plugin: its instances, kept by worker thread, and the one place where a guest is called.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::{Engine, Store, UpdateDeadline, component::InstancePre};
+
+use super::{
+    artifact::Artifact,
+    engine::LoadError,
+    explain::{explain, out_of_time},
+    host::HostState,
+    instance::{Indices, Instance, Live},
+    limiter::LimitError,
+    settings::{Limits, Settings},
+};
+use crate::{
+    event::{Kind, Text},
+    pattern::Pattern,
+    pipeline::{
+        call::Call,
+        chain::{Called, Failure, FailureCause, Plugin},
+    },
+};
+
+/// A plugin that runs as WebAssembly.
+pub struct WasmPlugin {
+    name: Text,
+    version: String,
+    sha256: String,
+    hooks: [bool; 6],
+    messages: Vec<Pattern>,
+    namespaces: Vec<Pattern>,
+    config: String,
+    limits: Limits,
+    engine: Engine,
+    pre: InstancePre<HostState>,
+    indices: Indices,
+    /// Idle instances, one stack for each worker thread.
+    #[expect(clippy::vec_box, reason = "an instance is some hundred bytes and moves at every call")]
+    idle: Box<[Mutex<Vec<Box<Instance>>>]>,
+    /// How many calls may run; a call holds an instance for as long as its permit.
+    permits: Semaphore,
+    live: Arc<AtomicUsize>,
+}
+
+impl WasmPlugin {
+    /// Makes the first instance, so that a config which `init` refuses is known before any event.
+    pub(super) async fn start(
+        engine: Engine,
+        pre: InstancePre<HostState>,
+        artifact: Artifact,
+        settings: Settings,
+    ) -> Result<Self, LoadError> {
+        let fail = |reason: String| LoadError::Init {
+            plugin: settings.name.to_string(),
+            version: artifact.manifest.version.clone(),
+            reason,
+        };
+        let indices = Indices::new(&pre).map_err(|e| fail(format!("{e:#}")))?;
+        let shards = thread::available_parallelism().map_or(4, |n| n.get()).min(64) + 1;
+        let patterns = |texts: &[String]| {
+            texts.iter().map(|t| Pattern::parse(t)).collect::<Result<Vec<_>, _>>().map_err(|e| fail(e.to_string()))
+        };
+        let plugin = Self {
+            name: settings.name.clone(),
+            version: artifact.manifest.version.clone(),
+            sha256: artifact.sha256.clone(),
+            hooks: Kind::ALL.map(|kind| artifact.hooks.contains(&kind)),
+            messages: patterns(&artifact.manifest.subscriptions.messages)?,
+            namespaces: patterns(&artifact.manifest.subscriptions.namespaces)?,
+            config: settings.config.clone(),
+            permits: Semaphore::new(settings.limits.instances_max),
+            limits: settings.limits.clone(),
+            engine,
+            pre,
+            indices,
+            idle: (0..shards).map(|_| Mutex::default()).collect(),
+            live: Arc::default(),
+        };
+        let first = plugin.instantiate().await.map_err(|(cause, details)| {
+            if let Some(details) = details {
+                tracing::warn!(plugin = %plugin.name, hook = "init", details, "plugin failed");
+            }
+            fail(cause.to_string())
+        })?;
+        plugin.put_back(first);
+        Ok(plugin)
+    }
+
+    /// The file's digest, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Whether the plugin itself wants events of this namespace.
+    pub fn wants_namespace(&self, namespace: &str) -> bool {
+        self.namespaces.iter().any(|p| p.matches(namespace))
+    }
+
+    /// Instances that exist now, idle ones included.
+    pub fn live_instances(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    async fn run(&self, call: &mut Option<Box<Call>>, kind: Kind) -> Result<(), Box<Failure>> {
+        let _permit = self.permit(kind).await?;
+        let mut instance = match self.take_idle() {
+            Some(instance) => instance,
+            None => self.instantiate().await.map_err(|(cause, details)| self.failure(kind, cause, details))?,
+        };
+        instance.store.data_mut().begin(call.take(), self.limits.cpu);
+        let ended = instance.call(kind, self.limits.wall).await;
+        let state = instance.store.data_mut();
+        *call = state.call.take();
+        let printed = state.flush_output();
+        state.end_log(kind.hook());
+        match ended {
+            Ok(Ok(answer)) => {
+                self.put_back(instance);
+                answer.map_err(|text| self.failure(kind, FailureCause::Guest(text), None))
+            }
+            Ok(Err(error)) => {
+                let (cause, details) = explain(&error, printed);
+                Err(self.failure(kind, cause, details))
+            }
+            Err(wall) => Err(self.failure(kind, out_of_time("wall_ms", wall, self.limits.wall), None)),
+        }
+    }
+
+    async fn permit(&self, kind: Kind) -> Result<SemaphorePermit<'_>, Box<Failure>> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
+        }
+        match tokio::time::timeout(self.limits.instance_wait, self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                let waited_ms = self.limits.instance_wait.as_millis() as u64;
+                let cause = FailureCause::Overloaded { instances: self.limits.instances_max, waited_ms };
+                Err(self.failure(kind, cause, None))
+            }
+        }
+    }
+
+    /// An idle instance, of this thread if there is one.
+    fn take_idle(&self) -> Option<Box<Instance>> {
+        let own = shard(self.idle.len());
+        if let Some(instance) = self.idle[own].lock().pop() {
+            return Some(instance);
+        }
+        self.idle.iter().find_map(|stack| stack.try_lock()?.pop())
+    }
+
+    fn put_back(&self, instance: Box<Instance>) {
+        // two threads that found no idle instance may have made one too many
+        if self.live_instances() <= self.limits.instances_max {
+            self.idle[shard(self.idle.len())].lock().push(instance);
+        }
+    }
+
+    /// A new guest that has run its `init`.
+    async fn instantiate(&self) -> Result<Box<Instance>, (FailureCause, Option<String>)> {
+        let mut store = Store::new(&self.engine, HostState::new(self.name.clone(), self.limits.clone()));
+        store.limiter(|state| &mut state.memory);
+        let cpu_limit = self.limits.cpu;
+        let init_limit = self.limits.init;
+        store.epoch_deadline_callback(move |mut context| {
+            let state = context.data_mut();
+            state.ticks_left = state.ticks_left.saturating_sub(1);
+            if state.ticks_left > 0 {
+                // lets others on this worker run: `Yield` alone would starve its timers
+                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
+            }
+            let (limit, allowed) = match state.call {
+                Some(_) => ("cpu_ms", cpu_limit),
+                None => ("init_ms", init_limit),
+            };
+            Err(LimitError::new(
+                limit,
+                format!("{} ms", allowed.as_millis() + 1),
+                format!("{} ms", allowed.as_millis()),
+            )
+            .into())
+        });
+        store.data_mut().begin(None, self.limits.init);
+        store.set_epoch_deadline(1);
+        let started = async {
+            let raw = self.pre.instantiate_async(&mut store).await?;
+            let lifecycle = self.indices.lifecycle.load(&mut store, &raw)?;
+            let answer = lifecycle.call_init(&mut store, &self.config).await?;
+            Ok::<_, wasmtime::Error>((raw, answer))
+        };
+        let result = tokio::time::timeout(self.limits.init, started).await;
+        let printed = store.data_mut().flush_output();
+        store.data_mut().end_log("init");
+        let raw = match result {
+            Ok(Ok((raw, Ok(())))) => raw,
+            Ok(Ok((_, Err(text)))) => return Err((FailureCause::Guest(text), None)),
+            Ok(Err(error)) => return Err(explain(&error, printed)),
+            Err(_) => return Err((out_of_time("init_ms", self.limits.init, self.limits.init), None)),
+        };
+        let hooks = self.indices.hooks(&mut store, &raw).map_err(|e| (FailureCause::Start(format!("{e:#}")), None))?;
+        Ok(Box::new(Instance { store, hooks, _live: Live::count(&self.live) }))
+    }
+
+    fn failure(&self, kind: Kind, cause: FailureCause, details: Option<String>) -> Box<Failure> {
+        let (plugin, version) = (self.name.clone(), self.version.clone());
+        Box::new(Failure { plugin, version, hook: kind.hook(), cause, details })
+    }
+}
+
+impl Plugin for WasmPlugin {
+    fn name(&self) -> &Text {
+        &self.name
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn has_hook(&self, kind: Kind) -> bool {
+        self.hooks[kind as usize]
+    }
+
+    fn wants_message(&self, name: &str) -> bool {
+        self.messages.iter().any(|p| p.matches(name))
+    }
+
+    fn call<'a>(&'a self, call: &'a mut Option<Box<Call>>) -> Called<'a> {
+        Box::pin(async move {
+            match call.as_ref().map(|c| c.event.kind) {
+                Some(kind) => self.run(call, kind).await,
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// Which stack of idle instances belongs to this thread.
+fn shard(count: usize) -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! { static MINE: Cell<usize> = Cell::new(NEXT.fetch_add(1, Ordering::Relaxed)); }
+    MINE.get() % count
+}
