@@ -69,10 +69,12 @@ export class Suite {
     const failures = [];
     const begin = performance.now();
     const end = begin + this.#deadlineMs;
-    process.on("unhandledRejection", (error) => {
-      console.log(`not ok - ${this.#name}: an error that nobody waited for: ${error?.stack ?? error}`);
-      process.exit(1);
-    });
+    for (const event of ["unhandledRejection", "uncaughtException"]) {
+      process.on(event, (error) => {
+        console.log(`not ok - ${this.#name}: an error outside of a check's own steps: ${error?.stack ?? error}`);
+        process.exit(1);
+      });
+    }
     const chosen = this.#checks.filter(({ name }) => name.includes(onlyText()));
     if (chosen.length === 0) {
       console.log(`not ok - ${this.#name}: no check to run`);
