@@ -16,7 +16,8 @@ const url = targetUrl();
 const suite = new Suite("msgpack", { deadlineMs: 90_000 });
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
-  const make = (t, namespace = "/", options = {}) => client(t, url, namespace, { transports, parser: msgpackParser, ...options });
+  const make = (t, namespace = "/", options = {}) =>
+    client(t, url, namespace, { transports, parser: msgpackParser, ...options });
   const connect = (t, namespace, options) => connected(make(t, namespace, options));
   const check = (what, run) => suite.check(`${name}: ${what}`, run);
 
@@ -52,7 +53,9 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
 
   check("an ack gets all arguments", async (t) => {
     const socket = await connect(t);
-    const args = await new Promise((resolve) => socket.emit("message-with-ack", 1, "2", { 3: [true] }, (...got) => resolve(got)));
+    const args = await new Promise((resolve) =>
+      socket.emit("message-with-ack", 1, "2", { 3: [true] }, (...got) => resolve(got)),
+    );
     assert.deepEqual(args, [1, "2", { 3: [true] }]);
   });
 
@@ -94,7 +97,10 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     socket.on("message-back", (n) => heard.push(n));
     for (let n = 0; n < MANY; n++) socket.emit("message", n);
     await socket.emitWithAck("echo", "end");
-    assert.deepEqual(heard, Array.from({ length: MANY }, (_, n) => n));
+    assert.deepEqual(
+      heard,
+      Array.from({ length: MANY }, (_, n) => n),
+    );
   });
 
   check("a room", async (t) => {
@@ -107,7 +113,10 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     const { ok, id } = await alice.emitWithAck("message", { room, text: "hello", bytes: Buffer.from([1]) });
     assert.equal(ok, true);
     const [message] = await heard;
-    assert.deepEqual({ ...message, bytes: Buffer.from(message.bytes) }, { room, text: "hello", bytes: Buffer.from([1]), from: alice.id, id });
+    assert.deepEqual(
+      { ...message, bytes: Buffer.from(message.bytes) },
+      { room, text: "hello", bytes: Buffer.from([1]), from: alice.id, id },
+    );
   });
 
   check("refusals carry their data", async (t) => {

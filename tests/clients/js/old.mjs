@@ -27,7 +27,13 @@ for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]])
   });
 
   suite.check(`a 2.x client over ${transports.join(", then ")} that tries again is refused again`, async (t) => {
-    const socket = io2(url, { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 10, reconnectionAttempts: 2, transports });
+    const socket = io2(url, {
+      forceNew: true,
+      reconnectionDelay: 10,
+      reconnectionDelayMax: 10,
+      reconnectionAttempts: 2,
+      transports,
+    });
     t.defer(() => socket.close());
     socket.on("connect", () => assert.fail("connected"));
     await once(socket, "reconnect_failed", REFUSED_WITHIN_MS);

@@ -19,9 +19,15 @@ const url = targetUrl();
 const suite = new Suite("order", { deadlineMs: 300_000 });
 const check = (name, run) => suite.check(name, run, { deadlineMs: CHECK_DEADLINE_MS });
 
-check(`${MESSAGES} messages come back to their sender in order, over WebSocket`, (t) => echoed(t, ["websocket"], MESSAGES));
-check(`${POLLING_MESSAGES} messages come back to their sender in order, over polling`, (t) => echoed(t, ["polling"], POLLING_MESSAGES));
-check(`${POLLING_MESSAGES} messages come back to their sender in order, across an upgrade`, (t) => echoed(t, ["polling", "websocket"], POLLING_MESSAGES));
+check(`${MESSAGES} messages come back to their sender in order, over WebSocket`, (t) =>
+  echoed(t, ["websocket"], MESSAGES),
+);
+check(`${POLLING_MESSAGES} messages come back to their sender in order, over polling`, (t) =>
+  echoed(t, ["polling"], POLLING_MESSAGES),
+);
+check(`${POLLING_MESSAGES} messages come back to their sender in order, across an upgrade`, (t) =>
+  echoed(t, ["polling", "websocket"], POLLING_MESSAGES),
+);
 
 async function echoed(t, transports, count) {
   const socket = await connected(client(t, url, "/", { transports }));
@@ -73,7 +79,9 @@ function recordSequence(socket, count) {
     next.set(from, n + 1);
     if (++seen === count) all.resolve({ hash: hash.digest("hex"), disorder });
   });
-  socket.on("disconnect", (reason) => all.reject(new Error(`a member was disconnected after ${seen} messages: ${reason}`)));
+  socket.on("disconnect", (reason) =>
+    all.reject(new Error(`a member was disconnected after ${seen} messages: ${reason}`)),
+  );
   return all.promise;
 }
 

@@ -23,7 +23,9 @@ const failed = [];
 for (const name of chosen) {
   console.log(`## ${name}`);
   const server = await start(SUITES[name]);
-  const suite = spawn(process.execPath, [fileURLToPath(new URL(`${name}.mjs`, import.meta.url)), server.url], { stdio: "inherit" });
+  const suite = spawn(process.execPath, [fileURLToPath(new URL(`${name}.mjs`, import.meta.url)), server.url], {
+    stdio: "inherit",
+  });
   const [code] = await once(suite, "exit");
   if (code !== 0) failed.push(name);
   await server.close();

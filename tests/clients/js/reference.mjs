@@ -91,7 +91,10 @@ function notAMember(room) {
 /** What the test identity plugin refuses a CONNECT with. */
 function userRequired() {
   const error = new Error("a user is required");
-  error.data = { code: "rejected", reason: { code: "user_required", message: error.message, data: { hint: "send auth {user}" } } };
+  error.data = {
+    code: "rejected",
+    reason: { code: "user_required", message: error.message, data: { hint: "send auth {user}" } },
+  };
   return error;
 }
 
@@ -99,7 +102,13 @@ function userRequired() {
  * Starts a server on a free or the given port of 127.0.0.1. Resolves with `url` and `close()`.
  * Times in milliseconds, Node's defaults.
  */
-export async function start({ port = 0, pingInterval = 25_000, pingTimeout = 20_000, connectTimeout = 45_000, msgpack = false } = {}) {
+export async function start({
+  port = 0,
+  pingInterval = 25_000,
+  pingTimeout = 20_000,
+  connectTimeout = 45_000,
+  msgpack = false,
+} = {}) {
   const web = createServer((_, response) => response.writeHead(404).end());
   const io = new Server(web, {
     pingInterval,

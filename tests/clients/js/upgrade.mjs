@@ -30,14 +30,21 @@ suite.check(
     }
     await Promise.all(clients.map((listener) => listener.upgrade()));
     const last = await broadcast.end(AFTERWARDS);
-    await within(Promise.all(clients.map((listener) => listener.sawAll(last))), "the last number at every client", CHECK_DEADLINE_MS);
+    await within(
+      Promise.all(clients.map((listener) => listener.sawAll(last))),
+      "the last number at every client",
+      CHECK_DEADLINE_MS,
+    );
 
     const transports = clients.map(({ socket }) => socket.io.engine.transport.name);
     const faults = clients.flatMap((listener) => listener.faults);
     const before = clients.reduce((sum, { overPolling }) => sum + overPolling, 0);
     t.note(`${last + 1} broadcasts, ${before} deliveries before the upgrade, faults ${faults.length}`);
     assert.deepEqual(faults.slice(0, 10), []);
-    assert.deepEqual(transports.filter((name) => name !== "websocket"), []);
+    assert.deepEqual(
+      transports.filter((name) => name !== "websocket"),
+      [],
+    );
     assert.ok(before >= CLIENTS, "not every client heard a broadcast over polling");
   },
   { deadlineMs: CHECK_DEADLINE_MS },
@@ -130,8 +137,10 @@ class Listener {
 
   #hear(n) {
     if (this.socket.io.engine.transport.name === "polling") this.overPolling++;
-    if (this.#due?.exactly !== undefined && n !== this.#due.exactly) this.faults.push(`heard ${n}, due was ${this.#due.exactly}`);
-    if (this.#due?.atMost !== undefined && n > this.#due.atMost) this.faults.push(`heard ${n} first, due was at most ${this.#due.atMost}`);
+    if (this.#due?.exactly !== undefined && n !== this.#due.exactly)
+      this.faults.push(`heard ${n}, due was ${this.#due.exactly}`);
+    if (this.#due?.atMost !== undefined && n > this.#due.atMost)
+      this.faults.push(`heard ${n} first, due was at most ${this.#due.atMost}`);
     this.#due = { exactly: n + 1 };
     this.#heardOne.resolve();
     if (n >= this.#wanted) this.#all.resolve();

@@ -28,7 +28,11 @@ export function request(url, query, { method = "GET", body, headers = {}, agent 
 }
 
 /** Like `request`, but also gives the outgoing request, which can be written to or destroyed. */
-export function begin(url, query, { method = "GET", body, headers = {}, agent = false, ms = SOON_MS, open = false } = {}) {
+export function begin(
+  url,
+  query,
+  { method = "GET", body, headers = {}, agent = false, ms = SOON_MS, open = false } = {},
+) {
   const target = address(url, query);
   const outgoing = http.request(target, { method, headers, agent });
   const answer = new Promise((resolve, reject) => {
@@ -38,7 +42,11 @@ export function begin(url, query, { method = "GET", body, headers = {}, agent = 
       response.on("data", (chunk) => chunks.push(chunk));
       response.on("error", reject);
       response.on("end", () => {
-        resolve({ status: response.statusCode, headers: response.headers, text: Buffer.concat(chunks).toString("utf8") });
+        resolve({
+          status: response.statusCode,
+          headers: response.headers,
+          text: Buffer.concat(chunks).toString("utf8"),
+        });
       });
     });
   });

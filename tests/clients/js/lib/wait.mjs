@@ -9,7 +9,13 @@ export function within(promise, what, ms = SOON_MS) {
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${ms} ms in vain for ${what}`)), ms);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  return tolerant(Promise.race([promise, late]).finally(() => clearTimeout(timer)));
+}
+
+/** A promise that may fail before anybody waits for it: whoever does wait is still told. */
+function tolerant(promise) {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** The arguments of the emitter's next event of that name. */
@@ -20,7 +26,7 @@ export function once(emitter, name, ms = SOON_MS) {
 /** A promise with its resolve and reject outside. */
 export function deferred() {
   const it = {};
-  it.promise = new Promise((resolve, reject) => Object.assign(it, { resolve, reject }));
+  it.promise = tolerant(new Promise((resolve, reject) => Object.assign(it, { resolve, reject })));
   return it;
 }
 

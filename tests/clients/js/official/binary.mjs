@@ -26,7 +26,9 @@ export function binaryChecks(check, on) {
 
   check("bytes deep within an object come back at their place", async (t) => {
     const socket = await on.connect(t);
-    const answer = await socket.emitWithAck("echo", { file: { name: "ü.bin", parts: [Buffer.from("a"), "text", Buffer.from("b")] } });
+    const answer = await socket.emitWithAck("echo", {
+      file: { name: "ü.bin", parts: [Buffer.from("a"), "text", Buffer.from("b")] },
+    });
     assert.equal(answer.file.name, "ü.bin");
     assert.deepEqual(answer.file.parts.map(String), ["a", "text", "b"]);
   });
@@ -35,7 +37,10 @@ export function binaryChecks(check, on) {
     const socket = await on.connect(t);
     const parts = Array.from({ length: MANY_ATTACHMENTS }, (_, n) => Buffer.alloc(n + 1, n));
     const answer = await socket.emitWithAck("echo", parts);
-    assert.deepEqual(answer.map((part) => Buffer.from(part)), parts);
+    assert.deepEqual(
+      answer.map((part) => Buffer.from(part)),
+      parts,
+    );
   });
 
   check("no bytes at all come back as none", async (t) => {
@@ -55,7 +60,10 @@ export function binaryChecks(check, on) {
     socket.on("message-back", (value) => heard.push(typeof value === "number" ? value : Buffer.from(value)[0]));
     for (let n = 0; n < 100; n++) socket.emit("message", n % 3 ? n : Buffer.from([n]));
     await socket.emitWithAck("echo", "end");
-    assert.deepEqual(heard, Array.from({ length: 100 }, (_, n) => n));
+    assert.deepEqual(
+      heard,
+      Array.from({ length: 100 }, (_, n) => n),
+    );
   });
 
   check("the server asks with bytes and gets bytes", async (t) => {
@@ -75,7 +83,10 @@ export function binaryChecks(check, on) {
     const room = `bytes-${alice.id}`;
     for (const socket of [alice, bob]) assert.equal((await socket.emitWithAck("join", { room })).ok, true);
     const heard = once(bob, "message");
-    assert.equal((await alice.emitWithAck("message", { room, text: "look", picture: Buffer.from([1, 2, 3]) })).ok, true);
+    assert.equal(
+      (await alice.emitWithAck("message", { room, text: "look", picture: Buffer.from([1, 2, 3]) })).ok,
+      true,
+    );
     const [message] = await heard;
     assert.equal(message.from, alice.id);
     assert.deepEqual(Buffer.from(message.picture), Buffer.from([1, 2, 3]));

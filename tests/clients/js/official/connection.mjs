@@ -36,7 +36,11 @@ export function connectionChecks(check, on) {
 
   check("asks its auth function for each connection", async (t) => {
     let asked = 0;
-    const socket = on.client(t, "/", { auth: (give) => give({ asked: ++asked }), reconnection: true, reconnectionDelay: 10 });
+    const socket = on.client(t, "/", {
+      auth: (give) => give({ asked: ++asked }),
+      reconnection: true,
+      reconnectionDelay: 10,
+    });
     assert.deepEqual(await once(socket, "auth"), [{ asked: 1 }]);
     const again = once(socket, "auth");
     await on.settled(socket);

@@ -30,13 +30,20 @@ export function namespaceChecks(check, on) {
     for (const [n, socket] of all.entries()) socket.on("message-back", (text) => heard[n].push(text));
     await Promise.all(all.map(connected));
     for (const [n, socket] of all.entries()) socket.emit("message", ECHOING[n]);
-    assert.deepEqual(await Promise.all(all.map((socket, n) => socket.emitWithAck("echo", n))), ECHOING.map((_, n) => n));
-    assert.deepEqual(heard, ECHOING.map((name) => [name]));
+    assert.deepEqual(
+      await Promise.all(all.map((socket, n) => socket.emitWithAck("echo", n))),
+      ECHOING.map((_, n) => n),
+    );
+    assert.deepEqual(
+      heard,
+      ECHOING.map((name) => [name]),
+    );
   });
 
   check("each namespace gets the auth payload", async (t) => {
     const all = sockets(t, ["/", "/custom"], { token: "abc" });
-    for (const [auth] of await Promise.all(all.map((socket) => once(socket, "auth")))) assert.deepEqual(auth, { token: "abc" });
+    for (const [auth] of await Promise.all(all.map((socket) => once(socket, "auth"))))
+      assert.deepEqual(auth, { token: "abc" });
   });
 
   check("leaving one namespace leaves the others alone", async (t) => {

@@ -49,7 +49,9 @@ export function roomChecks(check, on) {
   check("message ids are unique", async (t) => {
     const room = fresh("ids");
     const [alice] = await members(t, 1, room);
-    const acks = await Promise.all(Array.from({ length: 100 }, (_, n) => alice.emitWithAck("message", { room, text: `${n}` })));
+    const acks = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => alice.emitWithAck("message", { room, text: `${n}` })),
+    );
     assert.equal(new Set(acks.map(({ id }) => id)).size, 100);
   });
 
@@ -111,7 +113,7 @@ export function roomChecks(check, on) {
   });
 
   const ends = {
-    "disconnects": (socket) => socket.disconnect(),
+    disconnects: (socket) => socket.disconnect(),
     "closes its connection": (socket) => socket.io.engine.close(),
     "is closed by the server": provokeClose,
   };

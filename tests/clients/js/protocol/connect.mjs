@@ -98,11 +98,10 @@ export function connectChecks(suite, url) {
     assert.equal(new Set(ids).size, MANY + 2);
     assert.ok(!ids.includes(wire.handshake.sid), "a public id is the session's");
     wire.send('42/many-3,["message","three"]', '42["message","main"]', '42/custom,["message","custom"]');
-    assert.deepEqual((await wire.take(3)).sort(), [
-      '42/custom,["message-back","custom"]',
-      '42/many-3,["message-back","three"]',
-      '42["message-back","main"]',
-    ].sort());
+    assert.deepEqual(
+      (await wire.take(3)).sort(),
+      ['42/custom,["message-back","custom"]', '42/many-3,["message-back","three"]', '42["message-back","main"]'].sort(),
+    );
   });
 
   suite.check("connect: CONNECTs at once are all answered", async (t) => {

@@ -21,7 +21,11 @@ export function eventChecks(suite, url) {
     ["a name with an escape", '42["m\\u0065ssage",1]', '42["message-back",1]'],
     ["white space within the JSON", '42[ "message" , 1 ]', '42["message-back",1]'],
     ["escapes within a text", '42["message","a\\"b\\\\c\\n\\u00e9"]', null, ['a"b\\c\né']],
-    ["a text with packet-like contents", '42["message","42/custom,[1]","451-"]', '42["message-back","42/custom,[1]","451-"]'],
+    [
+      "a text with packet-like contents",
+      '42["message","42/custom,[1]","451-"]',
+      '42["message-back","42/custom,[1]","451-"]',
+    ],
     ["keys like prototypes", '42["message",{"__proto__":{"a":1},"constructor":2}]', '42["message-back",{'],
   ];
   for (const [what, sent, start, args] of exchanges) {

@@ -58,7 +58,12 @@ export function handshakeChecks(suite, url) {
     ["by PUT", { EIO: 4, transport: "polling" }, { method: "PUT", body: "" }, BAD_METHOD],
     ["by DELETE", { EIO: 4, transport: "polling" }, { method: "DELETE" }, BAD_METHOD],
     ["for WebSocket by a plain GET", { EIO: 4, transport: "websocket" }, {}, BAD_REQUEST],
-    ["by POST with an unknown session", { EIO: 4, transport: "polling", sid: "x" }, { method: "POST", body: "4" }, SESSION_UNKNOWN],
+    [
+      "by POST with an unknown session",
+      { EIO: 4, transport: "polling", sid: "x" },
+      { method: "POST", body: "4" },
+      SESSION_UNKNOWN,
+    ],
   ];
   for (const [how, query, options, code] of wrong) {
     suite.check(`polling: a request ${how} is refused with code ${code}`, async () => {
@@ -89,7 +94,10 @@ export function handshakeChecks(suite, url) {
     suite.check(`websocket: a request ${how} is refused or closed`, async (t) => {
       const wire = new Wire(t, url, query);
       await wire.isClosed();
-      assert.deepEqual(wire.pending.filter((message) => String(message).startsWith("0")), []);
+      assert.deepEqual(
+        wire.pending.filter((message) => String(message).startsWith("0")),
+        [],
+      );
     });
   }
 }
@@ -97,9 +105,12 @@ export function handshakeChecks(suite, url) {
 function assertSettings({ sid, pingInterval, pingTimeout, maxPayload }) {
   assert.equal(typeof sid, "string");
   assert.ok(sid.length >= 16, `the session id ${sid} is short enough to guess`);
-  assert.deepEqual({ pingInterval, pingTimeout, maxPayload }, {
-    pingInterval: PING_INTERVAL_MS,
-    pingTimeout: PING_TIMEOUT_MS,
-    maxPayload: MAX_PAYLOAD_BYTES,
-  });
+  assert.deepEqual(
+    { pingInterval, pingTimeout, maxPayload },
+    {
+      pingInterval: PING_INTERVAL_MS,
+      pingTimeout: PING_TIMEOUT_MS,
+      maxPayload: MAX_PAYLOAD_BYTES,
+    },
+  );
 }

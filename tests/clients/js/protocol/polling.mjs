@@ -94,7 +94,10 @@ export function pollingChecks(suite, url) {
     const session = await Polling.open(t, url);
     await session.connect();
     const answers = await Promise.all([session.get(), session.get()]);
-    assert.ok(answers.some(({ status }) => status === 400 || status === 500), "one of the two is refused");
+    assert.ok(
+      answers.some(({ status }) => status === 400 || status === 500),
+      "one of the two is refused",
+    );
     await assertGone(session);
   });
 
@@ -108,7 +111,8 @@ export function pollingChecks(suite, url) {
     await new Promise((resolve) => slow.outgoing.once("socket", (socket) => socket.once("connect", resolve)));
     // the first POST is on the wire but may be read after a second one: ask until the two have met
     let status;
-    do ({ status } = await session.post('42["message",1]')); while (status === 200);
+    do ({ status } = await session.post('42["message",1]'));
+    while (status === 200);
     assert.equal(status, 400);
     await assertGone(session);
   });
@@ -124,7 +128,8 @@ export function pollingChecks(suite, url) {
     outgoing.destroy();
     // pongs keep the session from a ping timeout: only the abort can end it
     let status;
-    do ({ status } = await session.post(PONG)); while (status === 200);
+    do ({ status } = await session.post(PONG));
+    while (status === 200);
     assert.equal(status, 400);
   });
 

@@ -114,9 +114,13 @@ export function upgradeChecks(suite, url) {
     overPolling.push(...text.split(SEPARATOR));
     wire.send(UPGRADE, '42["message","last"]');
     const overWire = [];
-    do overWire.push(await nextEvent(wire)); while (overWire.at(-1) !== '42["message-back","last"]');
+    do overWire.push(await nextEvent(wire));
+    while (overWire.at(-1) !== '42["message-back","last"]');
     const answers = [...overPolling, ...overWire].filter((packet) => packet.startsWith("42"));
-    assert.deepEqual(answers, [...numbers, '"last"'].map((n) => `42["message-back",${n}]`));
+    assert.deepEqual(
+      answers,
+      [...numbers, '"last"'].map((n) => `42["message-back",${n}]`),
+    );
   });
 
   suite.check("upgrade: what nobody polled comes over WebSocket, binary too", async (t) => {

@@ -48,7 +48,10 @@ export function websocketChecks(suite, url) {
     assert.equal((await wire.isClosed()).code, TOO_BIG);
   });
 
-  for (const [what, message] of [["a message that is no packet", "abc"], ["an unknown packet type", "9"]]) {
+  for (const [what, message] of [
+    ["a message that is no packet", "abc"],
+    ["an unknown packet type", "9"],
+  ]) {
     suite.check(`websocket: ${what} closes the session`, async (t) => {
       const wire = await Wire.open(t, url);
       await wire.connect();
