@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 
+import { client, connected } from "./lib/client.mjs";
 import { request } from "./lib/raw.mjs";
 import { Suite, targetUrl } from "./lib/suite.mjs";
 import { once } from "./lib/wait.mjs";
@@ -16,6 +17,8 @@ const PROTOCOL_UNSUPPORTED = 5;
 const url = targetUrl();
 const suite = new Suite("old", { deadlineMs: 60_000 });
 
+suite.check("a 4.x client is served", (t) => connected(client(t, url, "/")));
+
 for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]]) {
   suite.check(`a 2.x client over ${transports.join(", then ")} gets a connect error`, async (t) => {
     const socket = io2(url, { forceNew: true, reconnection: false, transports });
@@ -24,6 +27,7 @@ for (const transports of [["websocket"], ["polling"], ["polling", "websocket"]])
     const [error] = await once(socket, "connect_error", REFUSED_WITHIN_MS);
     assert.ok(error instanceof Error);
     assert.equal(socket.connected, false);
+    if (transports[0] === "polling") assert.equal(error.description, 400, "the status of the refusal");
   });
 
   suite.check(`a 2.x client over ${transports.join(", then ")} that tries again is refused again`, async (t) => {
