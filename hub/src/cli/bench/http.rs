@@ -139,7 +139,8 @@ async fn read_more(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) 
 pub(super) fn refusal_text(head: &Head, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let said = serde_json::from_slice::<serde_json::Value>(body).ok();
-    let said = said.as_ref().and_then(|json| json.get("message")?.as_str()).unwrap_or(text.lines().next().unwrap_or(""));
+    let said =
+        said.as_ref().and_then(|json| json.get("message")?.as_str()).unwrap_or(text.lines().next().unwrap_or(""));
     let said: String = said.chars().take(120).collect();
     let colon = if said.is_empty() { "" } else { ": " };
     format!("the server answered {} {}{colon}{said}", head.status, head.reason)
@@ -164,7 +165,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_chunked_body_is_put_together() {
-        let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\nrest";
+        let text =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\nrest";
         let (_, body, rest) = answer(text).await.unwrap();
         assert_eq!((&body[..], &rest[..]), (&b"abc0123456789"[..], &b"rest"[..]));
     }

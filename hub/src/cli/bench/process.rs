@@ -19,7 +19,8 @@ pub(super) struct Usage {
 /// Reads the usage of a process; an error when it does not exist or the system has no /proc.
 pub(super) fn usage(pid: u32) -> anyhow::Result<Usage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("no process {pid} in /proc"))?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("no process {pid} in /proc"))?;
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| format!("no process {pid} in /proc"))?;
     parse(&stat, &status).with_context(|| format!("reading /proc/{pid}"))
 }
 
@@ -34,7 +35,8 @@ fn parse(stat: &str, status: &str) -> anyhow::Result<Usage> {
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let [user, system] = [fields.get(11), fields.get(12)].map(|field| field.and_then(|text| text.parse::<u64>().ok()));
     let (Some(user), Some(system)) = (user, system) else { bail!("stat has no CPU times") };
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.trim().strip_suffix("kB"));
+    let rss =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.trim().strip_suffix("kB"));
     let rss_kib: u64 = rss.context("status has no VmRSS (a zombie?)")?.trim().parse().context("VmRSS is no number")?;
     Ok(Usage { cpu_seconds: (user + system) as f64 / TICKS_PER_SECOND, rss_bytes: rss_kib * 1024 })
 }

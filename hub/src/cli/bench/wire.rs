@@ -2,6 +2,9 @@
 
 use memchr::{memchr, memchr2};
 
+/// Stands between the messages of a long-polling payload.
+pub(super) const SEPARATOR: u8 = 0x1e;
+
 /// What the server says in one Engine.IO message, as far as the generator acts on it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packet<'a> {
@@ -28,6 +31,14 @@ pub(super) fn parse<'a>(text: &'a [u8], namespace: &str) -> Packet<'a> {
         [b'1', ..] => Packet::Disconnected,
         [b'4', kind, rest @ ..] => parse_socket_packet(*kind, rest, namespace),
         _ => Packet::Other,
+    }
+}
+
+/// The first message of a long-polling payload, and what follows it.
+pub(super) fn split_payload(payload: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(SEPARATOR, payload) {
+        Some(end) => (&payload[..end], &payload[end + 1..]),
+        None => (payload, &[]),
     }
 }
 
@@ -237,7 +248,8 @@ pub(super) fn join_packet(namespace: &str, event: &str, room: &str, id: u64) -> 
 /// An ack that says no: `{"error": ...}` or `{"ok": false}`, as Hubbub and its peers answer.
 pub(super) fn is_refusal(ack: &[u8]) -> bool {
     let Ok([answer]) = serde_json::from_slice::<[serde_json::Value; 1]>(ack) else { return false };
-    answer.get("error").is_some_and(|error| !error.is_null()) || answer.get("ok") == Some(&serde_json::Value::Bool(false))
+    answer.get("error").is_some_and(|error| !error.is_null())
+        || answer.get("ok") == Some(&serde_json::Value::Bool(false))
 }
 
 fn prefix(namespace: &str) -> String {
@@ -298,7 +310,8 @@ mod tests {
 
     #[test]
     fn packets_are_told_apart_by_kind_and_namespace() {
-        let check = |text: &'static str, namespace, expect| assert_eq!(parse(text.as_bytes(), namespace), expect, "{text}");
+        let check =
+            |text: &'static str, namespace, expect| assert_eq!(parse(text.as_bytes(), namespace), expect, "{text}");
         check("2", "/", Packet::Ping);
         check("1", "/", Packet::Disconnected);
         check("6", "/", Packet::Other);
