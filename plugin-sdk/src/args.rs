@@ -1,13 +1,12 @@
 //! The arguments of an event: what they are made of, and how they are read into types.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Serialize,
-    de::{
-        DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, IntoDeserializer, SeqAccess, Visitor,
-    },
+    de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, IntoDeserializer, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 
 use crate::outcome::{Failure, Rejection, reject};
 
@@ -80,6 +79,31 @@ impl Args {
         &self.attachments
     }
 
+    /// Reads one argument, counted from 0; what is read may borrow from these arguments. An `Option` may be missing.
+    /// What does not fit is a rejection with the code `bad_request`.
+    ///
+    /// ```
+    /// # use hubbub_plugin::prelude::*;
+    /// #[derive(Deserialize)]
+    /// struct Say<'a> {
+    ///     text: &'a str,
+    /// }
+    ///
+    /// let args = Args::raw(r#"[{"text":"hi"}]"#, vec![]);
+    /// let say: Say = args.arg(0)?;
+    /// assert_eq!(say.text, "hi");
+    /// # Ok::<(), Rejection>(())
+    /// ```
+    pub fn arg<'a, T: Deserialize<'a>>(&'a self, index: usize) -> Result<T, Rejection> {
+        read_one(&self.json, index)
+    }
+
+    /// Reads all arguments, into a tuple or another sequence; what is read may borrow from these arguments. A tuple
+    /// wants exactly as many as it has fields. What does not fit is a rejection with the code `bad_request`.
+    pub fn all<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Rejection> {
+        read_all(&self.json)
+    }
+
     fn push(&mut self, value: &str) {
         let kept = self.json.trim_end().strip_suffix(']').unwrap_or("[").trim_end().len();
         let separator = if self.json[..kept].ends_with('[') { "" } else { "," };
@@ -118,44 +142,42 @@ fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
 }
 
 /// Reads all arguments into a tuple or sequence.
-pub(crate) fn read_all<T: DeserializeOwned>(json: &str) -> Result<T, Rejection> {
-    serde_json::from_str(json).map_err(|_| {
-        // once more, slowly, for the place of the fault
-        let mut reader = serde_json::Deserializer::from_str(json);
-        match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-            Ok(_) => bad_request("arguments", ".", "cannot be read"),
-            Err(error) => match error.inner().to_string() {
-                fault if fault.starts_with("trailing characters") => bad_request("arguments", ".", "too many of them"),
-                fault => bad_request("arguments", &error.path().to_string(), &fault),
-            },
-        }
-    })
+pub(crate) fn read_all<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Rejection> {
+    serde_json::from_str(json).map_err(|_| explain::<T>("arguments", json))
 }
 
 /// Reads one argument. A missing one is like `null`, so an `Option` may be missing.
-pub(crate) fn read_one<T: DeserializeOwned>(json: &str, index: usize) -> Result<T, Rejection> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    match (Nth { index, read: Plain::<T>(std::marker::PhantomData) }).deserialize(&mut reader) {
+pub(crate) fn read_one<'a, T: Deserialize<'a>>(json: &'a str, index: usize) -> Result<T, Rejection> {
+    match nth(json, index) {
         Ok(Some(value)) => Ok(value),
         Ok(None) => {
             let null: Result<T, serde::de::value::Error> = T::deserialize(().into_deserializer());
             null.map_err(|_| reject(BAD_REQUEST, format!("argument {} is missing", index + 1)))
         }
-        Err(_) => Err(explain::<T>(json, index)),
+        Err(_) => {
+            let raw = nth::<&RawValue>(json, index).ok().flatten();
+            Err(explain::<T>(&format!("argument {}", index + 1), raw.map_or("", RawValue::get)))
+        }
     }
 }
 
-/// Reads the argument once more, slowly, for the place of the fault.
-#[cold]
-fn explain<T: DeserializeOwned>(json: &str, index: usize) -> Rejection {
-    let what = format!("argument {}", index + 1);
+fn nth<'a, T: Deserialize<'a>>(json: &'a str, index: usize) -> Result<Option<T>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(json);
-    let argument = Nth { index, read: Plain::<serde_json::Value>(std::marker::PhantomData) }.deserialize(&mut reader);
-    let text = argument.ok().flatten().map(|value| value.to_string()).unwrap_or_default();
-    let mut reader = serde_json::Deserializer::from_str(&text);
+    let value = Nth { index, of: PhantomData }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// Reads once more, slowly, for the place of the fault.
+#[cold]
+fn explain<'a, T: Deserialize<'a>>(what: &str, json: &'a str) -> Rejection {
+    let mut reader = serde_json::Deserializer::from_str(json);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => bad_request(&what, ".", "cannot be read"),
-        Err(error) => bad_request(&what, &error.path().to_string(), &error.inner().to_string()),
+        Ok(_) => bad_request(what, ".", "cannot be read"),
+        Err(error) => match error.inner().to_string() {
+            fault if fault.starts_with("trailing characters") => bad_request(what, ".", "too many of them"),
+            fault => bad_request(what, &error.path().to_string(), &fault),
+        },
     }
 }
 
@@ -169,32 +191,22 @@ pub(crate) fn at_path(path: &str, fault: &str) -> String {
     if path == "." { fault.to_owned() } else { format!("`{path}`: {fault}") }
 }
 
-struct Plain<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Plain<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer)
-    }
-}
-
 /// Takes one element of a sequence, skips the others unread.
-struct Nth<S> {
+struct Nth<T> {
     index: usize,
-    read: S,
+    of: PhantomData<T>,
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Nth<S> {
-    type Value = Option<S::Value>;
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Nth<T> {
+    type Value = Option<T>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
-    type Value = Option<S::Value>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Nth<T> {
+    type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of arguments")
@@ -206,7 +218,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Nth<S> {
                 return Ok(None);
             }
         }
-        let value = seq.next_element_seed(self.read)?;
+        let value = seq.next_element()?;
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(value)
     }
@@ -224,7 +236,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused<T: DeserializeOwned + fmt::Debug>(json: &str, index: usize, text: &str) {
+    fn check_refused<T: serde::de::DeserializeOwned + fmt::Debug>(json: &str, index: usize, text: &str) {
         let no = read_one::<T>(json, index).expect_err("must be refused");
         assert_eq!((no.code(), no.message()), (BAD_REQUEST, text));
     }

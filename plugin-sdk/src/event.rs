@@ -236,7 +236,7 @@ impl EventWithArgs {
         host::args()
     }
 
-    /// The arguments with their attachments, to pass them on.
+    /// The arguments with their attachments: to pass them on, or to read what borrows from them.
     pub fn raw_args(&self) -> Args {
         Args::raw(host::args(), host::attachments())
     }
