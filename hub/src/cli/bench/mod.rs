@@ -18,6 +18,8 @@ mod progress;
 mod report;
 mod run;
 mod target;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod worker;
 mod ws;

@@ -324,18 +324,7 @@ impl fmt::Display for Report {
         let mut row = |name: &str, text: String| writeln!(out, "{name:<22} {text}");
         let connections = &self.connections;
         row("server", format!("{} ({:?}, namespace {})", self.url, self.transport, self.namespace).to_lowercase())?;
-        row(
-            "connections",
-            format!(
-                "{} of {} in {:.2} s, {:.0}/s; {} failed, {} lost",
-                connections.opened,
-                connections.asked,
-                connections.seconds,
-                connections.per_second,
-                connections.failed,
-                connections.lost
-            ),
-        )?;
+        row("connections", connections.to_string())?;
         row("handshake", connections.handshake_us.to_string())?;
         if let Some(rate) = connections.per_cpu_second {
             row("connections/CPU-s", format!("{rate:.0}"))?;
@@ -403,6 +392,16 @@ impl fmt::Display for Report {
             row("FAULT", fault.clone())?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Connections {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, opened, failed, lost, seconds, per_second, .. } = self;
+        write!(
+            out,
+            "{opened} opened in {seconds:.2} s, {per_second:.0}/s, {asked} at a time; {failed} failed, {lost} lost"
+        )
     }
 }
 

@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// The longest wait for that quiet.
 const QUIET_MAX: Duration = Duration::from_secs(20);
 /// Deliveries that are still owed have that long to make any progress.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
+const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait for deliveries that are still owed.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 

@@ -25,7 +25,7 @@ const READ_BYTES: usize = 64 << 10;
 /// Joins that one thread has unanswered at a time.
 const JOINING_MAX: usize = 32;
 /// A closed loop's sender that has seen nothing come back for that long goes on without.
-const STALL_PATIENCE: Duration = Duration::from_secs(2);
+const STALL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a thread looks for messages that are due; the schedule itself is exact.
 const TICK: Duration = Duration::from_millis(1);
 /// How often a thread looks for stalled senders.
