@@ -34,11 +34,13 @@ enum Fault {
 }
 
 type Outgoing = mpsc::UnboundedSender<Option<Vec<u8>>>;
+/// A member, and the message that is held back for it.
+type Member = (Outgoing, Option<Vec<u8>>);
 
 struct Server {
     fault: Fault,
-    /// Members in the order of joining, with what was held back for them.
-    rooms: Mutex<HashMap<String, Vec<(Outgoing, Option<Vec<u8>>)>>>,
+    /// Members in the order of joining.
+    rooms: Mutex<HashMap<String, Vec<Member>>>,
 }
 
 impl Server {
@@ -146,6 +148,10 @@ impl Server {
                     if at == 1 && body["s"] == 0 && body["n"].as_u64().is_some_and(|n| (5..10).contains(&n)) =>
                 {
                     held.replace(text.into()).into_iter().for_each(&mut send);
+                }
+                Fault::OrdersOtherwise if body["s"] == 0 => {
+                    held.take().into_iter().for_each(&mut send);
+                    send(text.into());
                 }
                 _ => {
                     send(text.into());
