@@ -1,0 +1,46 @@
+//! Appends its tag to the arguments of every message: shows which plugins a message passed, and in which order. Config:
+//! `tag`; `target` (optional) sends what nobody has targeted to the sender, and acks it with its arguments.
+
+use hubbub_plugin::prelude::*;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stamp {
+    tag: String,
+    #[serde(default)]
+    target: bool,
+}
+
+impl Plugin for Stamp {}
+
+impl OnMessage for Stamp {
+    fn on_message(&self, event: &MessageEvent) -> Outcome {
+        let args = event.raw_args().with(&self.tag)?;
+        event.set_args(args.clone())?;
+        if self.target && event.targets().is_empty() {
+            event.retarget(To::sender());
+            event.ack(args)?;
+        }
+        Ok(Pass)
+    }
+}
+
+hubbub_plugin::export!(Stamp: OnMessage);
+
+#[cfg(test)]
+mod tests {
+    use hubbub_plugin::testing::TestHub;
+
+    use super::*;
+
+    #[test]
+    fn stamps_show_the_chains_order() {
+        let hub = TestHub::new()
+            .plugin::<Stamp>(json!({ "tag": "a" }))
+            .plugin::<Stamp>(json!({ "tag": "b", "target": true }))
+            .plugin::<Stamp>(json!({ "tag": "c" }));
+        let socket = hub.connect();
+        assert_eq!(socket.send("x", 1).args, [json!(1), json!("a"), json!("b")]);
+        assert_eq!(socket.inbox()[0].args, [json!(1), json!("a"), json!("b"), json!("c")]);
+    }
+}
