@@ -280,11 +280,11 @@ event_type! {
     MessageEvent: EventWithArgs
 }
 event_type! {
-    /// A socket is about to become member of a room.
+    /// A socket becomes member of a room, unless a plugin says no: [`rooms`](Event::rooms) has it there already.
     JoinEvent: Event
 }
 event_type! {
-    /// A socket leaves a room: a fact, whatever the hook says.
+    /// A socket leaves a room: a fact, whatever the hook says. [`rooms`](Event::rooms) has it there no more.
     LeaveEvent: Event
 }
 event_type! {
@@ -350,7 +350,7 @@ impl JoinEvent {
         Self { shared: Event::ambient() }
     }
 
-    /// The room that the socket is about to join.
+    /// The room that the socket joins.
     pub fn room(&self) -> String {
         host::room().unwrap_or_default()
     }

@@ -32,7 +32,8 @@ pub enum Verdict {
     /// The event goes on to the next plugin, as this one left it.
     Pass,
     /// The event ends here, silently: no further plugin is asked and nothing is performed for it. What the plugins
-    /// did so far, this one too, stays. On a leave or disconnect it has no effect but to discard this call's acts.
+    /// did so far, this one too, stays. A connect is refused. On a leave or disconnect it has no effect but to discard
+    /// this call's acts.
     Swallow,
 }
 

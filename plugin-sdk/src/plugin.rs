@@ -62,9 +62,9 @@ pub trait OnMessage: Plugin {
     fn on_message(&self, event: &MessageEvent) -> Outcome;
 }
 
-/// Asked before a socket becomes member of a room.
+/// Asked when a socket becomes member of a room.
 pub trait OnJoin: Plugin {
-    /// What the hook emits to the room reaches the new member, too.
+    /// A rejection undoes the join and all that led to it. What the hook emits to the room reaches the new member, too.
     fn on_join(&self, event: &JoinEvent) -> Outcome;
 }
 

@@ -274,3 +274,24 @@ fn a_plugin_that_refuses_its_config_fails_the_test() {
 fn targets_of_the_sender_need_an_event() {
     let _ = hubbub_plugin::To::everyone().except_sender();
 }
+
+#[test]
+fn a_swallowed_join_is_no_membership_and_a_swallowed_connect_a_refusal() {
+    let hub = chain(&[GO, r#"{"join": [{"emit_event_room": "joined"}, "swallow"]}"#]);
+    let ann = hub.connect();
+    assert_eq!(ann.send("go", "a"), json!({ "ok": true }));
+    assert!(ann.rooms().is_empty() && ann.inbox().is_empty());
+    let hub = chain(&[r#"{"connect": ["swallow"]}"#]);
+    let error = hub.try_connect(Handshake::new()).err().unwrap();
+    assert_eq!(error, json!({ "message": "the connection was refused", "data": { "code": "rejected" } }));
+}
+
+#[test]
+fn membership_has_changed_when_its_hooks_are_asked() {
+    let hub = chain(&[
+        r#"{"message:go": ["join_arg"], "message:back": ["leave_arg"], "join": ["ack_mine"], "leave": ["ack_mine"]}"#,
+    ]);
+    let ann = hub.connect();
+    assert_eq!(ann.send("go", "a"), json!(["a"]));
+    assert_eq!(ann.send("back", "a"), json!([]));
+}

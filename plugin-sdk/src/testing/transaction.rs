@@ -33,6 +33,8 @@ pub(crate) enum Effect {
 pub(crate) enum Refusal {
     Unhandled,
     Rejected(Rejection),
+    /// A plugin swallowed a connect: a client is answered or refused, never left hanging.
+    Swallowed,
     /// The operator's text is with the failures.
     Failed,
 }
@@ -43,6 +45,7 @@ impl Refusal {
         match self {
             Refusal::Unhandled => json!({ "code": "unhandled", "message": "no plugin handles this event" }),
             Refusal::Failed => json!({ "code": "plugin_failed", "message": "a plugin failed on this event" }),
+            Refusal::Swallowed => json!({ "code": "rejected", "message": "the connection was refused" }),
             Refusal::Rejected(no) => {
                 let mut reason = json!({ "code": no.code(), "message": no.message() });
                 if let Ok(data) = serde_json::from_str::<Value>(no.data_json()) {
@@ -133,6 +136,7 @@ impl<'a> Transaction<'a> {
     fn walk(&mut self, mut event: EventState, from: usize) -> Result<(), Undone> {
         let chain = self.chain;
         let start = self.effects.len();
+        self.begin(&event);
         for (at, link) in chain.iter().enumerate().skip(from) {
             if !link.wants(at, &self.socket.namespace, &event) {
                 continue;
@@ -164,16 +168,17 @@ impl<'a> Transaction<'a> {
                     event = call.changed;
                     self.take_steps(at, &event, call.steps)?;
                 }
+                Ending::Swallow if event.kind == Kind::Connect => return Err(Refusal::Swallowed.into()),
                 Ending::Swallow => {
                     self.take_steps(at, &event, call.steps)?;
                     resolve_rooms(&mut self.effects[start..], &event);
-                    self.handled = true;
+                    self.swallow(&event, start);
                     return Ok(());
                 }
             }
         }
         resolve_rooms(&mut self.effects[start..], &event);
-        self.perform(event, start);
+        self.end(event);
         Ok(())
     }
 
@@ -265,26 +270,44 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// The end of the chain. Membership changes before what its hooks emitted: a join's notices reach the new member,
-    /// too, a leave's only those who stay.
-    fn perform(&mut self, event: EventState, start: usize) {
-        match (event.kind, event.room) {
-            (Kind::Connect, _) => self.effects.insert(start, Effect::Connect),
-            (Kind::Message, _) => match event.to {
-                Some(to) => self.effects.push(Effect::Emit(Emit { to, name: event.name, args: event.args })),
-                None => self.untargeted = true,
-            },
+    /// Membership changes before the hooks are asked: they see it, and what they emit is delivered behind it. A join's
+    /// notices reach the new member, too, a leave's only those who stay.
+    fn begin(&mut self, event: &EventState) {
+        match (event.kind, &event.room) {
+            (Kind::Connect, _) => self.effects.push(Effect::Connect),
             (Kind::Join, Some(room)) => {
                 self.socket.rooms.push(room.clone());
-                self.effects.insert(start, Effect::Join(room));
+                self.effects.push(Effect::Join(room.clone()));
             }
             (Kind::Leave, Some(room)) => {
-                self.socket.rooms.retain(|r| *r != room);
-                self.effects.insert(start, Effect::Leave(room));
+                self.socket.rooms.retain(|r| r != room);
+                self.effects.push(Effect::Leave(room.clone()));
             }
+            _ => {}
+        }
+    }
+
+    /// The event is removed, silently, with what [`Transaction::begin`] did for it.
+    fn swallow(&mut self, event: &EventState, start: usize) {
+        self.handled = true;
+        if let (Kind::Join, Some(room)) = (event.kind, &event.room)
+            // its own hooks may have raised the leave already: who was seen to leave was there
+            && self.socket.rooms.contains(room)
+        {
+            self.socket.rooms.retain(|r| r != room);
+            self.effects.remove(start);
+        }
+    }
+
+    /// The end of the chain.
+    fn end(&mut self, event: EventState) {
+        match (event.kind, event.to) {
+            (Kind::Message, Some(to)) => {
+                self.effects.push(Effect::Emit(Emit { to, name: event.name, args: event.args }));
+            }
+            (Kind::Message, None) => self.untargeted = true,
             (Kind::Disconnect, _) => self.effects.push(Effect::Disconnect),
-            // an answer performs nothing; a join or leave is only ever made with its room
-            (Kind::Answer | Kind::Join | Kind::Leave, _) => {}
+            (Kind::Connect | Kind::Answer | Kind::Join | Kind::Leave, _) => {}
         }
     }
 }

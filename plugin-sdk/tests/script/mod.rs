@@ -21,6 +21,7 @@ enum Act {
     Ack(Value),
     AckArg,
     AckUser,
+    AckMine,
     AckSize,
     Emit(String),
     EmitAll(String),
@@ -122,6 +123,7 @@ impl Script {
         for act in self.acts(hook, of) {
             match act {
                 Act::Ack(value) => event.ack(value)?,
+                Act::AckMine => event.ack(event.rooms().mine())?,
                 Act::AckUser => event.ack(event.user())?,
                 Act::Emit(name) => event.emit(To::sender(), name, Args::none())?,
                 Act::EmitAll(name) => event.emit(To::everyone(), name, Args::none())?,

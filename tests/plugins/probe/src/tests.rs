@@ -35,7 +35,7 @@ fn it_refuses_a_connect_and_joins() {
     let _ = socket.inbox();
     assert_eq!(socket.send("probe:join", json!({ "room": "closed" })).rejection_code(), Some("room_closed"));
     assert!(socket.rooms().is_empty());
-    assert_eq!(socket.inbox(), [("probe:refused", json!({ "room": "closed", "is_in": false }))]);
+    assert_eq!(socket.inbox(), [("probe:refused", json!({ "room": "closed", "is_in": true }))]);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn it_orders_and_watches() {
     let order = json!({ "of": { "socket": bob.id() }, "act": "join", "room": "a" });
     assert_eq!(ann.send("probe:order", order), json!("done"));
     assert_eq!(bob.rooms(), ["a"]);
-    let saw = json!({ "hook": "join", "room": "a", "origin": "plugin", "socket": bob.id(), "rooms": [] });
+    let saw = json!({ "hook": "join", "room": "a", "origin": "plugin", "socket": bob.id(), "rooms": ["a"] });
     assert_eq!(ann.inbox(), [("probe:saw", saw)]);
     ann.send("probe:order", json!({ "of": { "socket": bob.id() }, "act": "disconnect", "reason": "kicked" }));
     assert!(!bob.is_connected());
