@@ -16,7 +16,8 @@ const perCpu = (report) => report.deliveries_per_cpu_second;
 
 /**
  * The load cases. `aims`: what Hubbub's `value` should be at least, as a multiple of that server's.
- * Each run's arguments are those of `hubbub bench`.
+ * Each run's arguments are those of `hubbub bench`. In a busy room socketioxide as it is shipped drops what goes beyond
+ * 128 packets, so that its senders wait in vain and its load falls: there its roomy form is measured as well.
  */
 export const CASES = [
   ...[10, 100, 1000].map((size) => ({
@@ -41,6 +42,7 @@ export const CASES = [
     unit: "deliveries/CPU-s",
     args: ["--connections", 200, "--room-size", 200, "--senders", 200],
     value: perCpu,
+    isBusy: true,
     aims: { socketioxide: 3, node: NODE_AIM },
   },
   {
@@ -49,6 +51,7 @@ export const CASES = [
     unit: "deliveries/CPU-s",
     args: ["--connections", 1000, "--room-size", 1000, "--senders", 200],
     value: perCpu,
+    isBusy: true,
     aims: { socketioxide: 3, node: NODE_AIM },
   },
   {

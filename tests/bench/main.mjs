@@ -24,7 +24,7 @@ const result = {
 };
 const file = resolve(root, options.json);
 mkdirSync(dirname(file), { recursive: true });
-printTable(result.cases, options.servers);
+printTable(result.cases);
 printMemory(result.memory, options.servers);
 microLines(result.micro);
 result.verdict = verdict(result, options);
@@ -41,11 +41,14 @@ async function runCases() {
   const servers = [];
   for (const name of options.servers) {
     servers.push(await start(name));
+    if (name === "socketioxide" && chosen.some(({ isBusy }) => isBusy)) {
+      servers.push(await start("socketioxide-roomy"));
+    }
   }
   const results = chosen.map(({ part, name, unit, aims }) => ({ part, name, unit, aims, runs: {} }));
   for (let round = 0; round < options.rounds; round++) {
-    for (const [index, { name, args, value }] of chosen.entries()) {
-      for (const server of servers) {
+    for (const [index, { name, args, value, isBusy }] of chosen.entries()) {
+      for (const server of servers.filter((server) => isBusy || server.name !== "socketioxide-roomy")) {
         console.error(`round ${round + 1} of ${options.rounds}: ${name}: ${server.name}`);
         const report = await bench(server, ["--duration", options.seconds, ...args]);
         const runs = (results[index].runs[server.name] ??= []);

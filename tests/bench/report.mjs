@@ -12,14 +12,14 @@ export function median(values) {
 }
 
 /** Prints each case's medians, Hubbub's multiple of the others, and the aim. */
-export function printTable(cases, servers) {
+export function printTable(cases) {
   for (const { name, unit, runs } of cases) {
     console.log(`\n${name} (${unit}, median of ${Object.values(runs)[0].length})`);
-    for (const server of servers) {
+    for (const server of Object.keys(runs)) {
       const values = runs[server].map(({ value }) => value);
       const spread = `${short(Math.min(...values))} to ${short(Math.max(...values))}`;
       const p99 = median(runs[server].map(({ report }) => report.traffic?.latency_us.p99 ?? report.connections.handshake_us.p99));
-      const row = [server.padEnd(14), short(median(values)).padStart(8), `(${spread})`.padEnd(20), `p99 ${(p99 / 1000).toFixed(1)} ms`.padEnd(14)];
+      const row = [server.padEnd(18), short(median(values)).padStart(8), `(${spread})`.padEnd(20), `p99 ${(p99 / 1000).toFixed(1)} ms`.padEnd(14)];
       console.log(`  ${row.join(" ")}  ${faultsOf(runs[server]).join("; ") || "no faults"}`);
     }
   }
@@ -28,7 +28,7 @@ export function printTable(cases, servers) {
     console.log("\nHubbub as a multiple of");
     for (const { name, against, ratio, aim, met } of ratios) {
       const goal = aim === undefined ? "" : `aim ${aim}x: ${met ? "met" : "MISSED"}`;
-      console.log(`  ${name.padEnd(40)} ${against.padEnd(14)} ${ratio.toFixed(2).padStart(6)}x  ${goal}`);
+      console.log(`  ${name.padEnd(40)} ${against.padEnd(18)} ${ratio.toFixed(2).padStart(6)}x  ${goal}`);
     }
   }
 }
@@ -43,7 +43,7 @@ export function printMemory(memory, servers) {
     for (const server of servers) {
       const report = runs[server];
       const { ready, after } = report.rss_per_connection_bytes;
-      const row = [String(connections).padStart(6), server.padEnd(14), ready.toFixed(0).padStart(8), after.toFixed(0).padStart(8)];
+      const row = [String(connections).padStart(6), server.padEnd(18), ready.toFixed(0).padStart(8), after.toFixed(0).padStart(8)];
       const aim = server === OURS ? `  aim ${MEMORY_AIM_BYTES}: ${memoryMet(report) ? "met" : "MISSED"}` : "";
       console.log(`  ${row.join(" ")}  ${report.faults.join("; ") || "no faults"}${aim}`);
     }

@@ -20,6 +20,13 @@ export const hubbubBin = process.env.HUBBUB_BIN ?? join(root, "target/release/hu
 const peerBin = process.env.PEER_SOCKETIOXIDE_BIN ?? join(root, "target/release/peer-socketioxide");
 const nodePeer = join(root, "tests/peers/node");
 
+/** What starts each peer. The roomy one is socketioxide with a client's buffer so large that it loses nothing. */
+const PEERS = {
+  socketioxide: [peerBin],
+  "socketioxide-roomy": [peerBin, "--buffer", "100000"],
+  node: [process.execPath, join(nodePeer, "server.mjs")],
+};
+
 const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM"]) {
@@ -58,7 +65,7 @@ export async function start(name) {
     await answers(name, `http://${listen}/readyz`);
     return server(name, child, port);
   }
-  const [program, args] = name === "node" ? [process.execPath, [join(nodePeer, "server.mjs")]] : [peerBin, []];
+  const [program, ...args] = PEERS[name];
   const child = launch(name, program, [...args, "--words", WORDS.join(",")], "pipe");
   const { port } = await firstLine(child, name);
   return server(name, child, port);

@@ -50,7 +50,7 @@ async fn turn(worker: &Worker, phase: &watch::Receiver<Phase>) {
         }
         Err(error) => {
             worker.counters.add(Count::OpenFailed, 1);
-            worker.faults.open.note(|| error.to_string());
+            worker.faults.open.note(|| error.in_full());
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }

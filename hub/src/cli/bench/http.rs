@@ -17,7 +17,7 @@ pub(super) enum HttpError {
     NotHttp,
     #[error("the {part} of the server's answer is longer than {max} bytes")]
     TooLong { part: &'static str, max: usize },
-    #[error("reading the server's answer: {0}")]
+    #[error("reading the server's answer")]
     Read(#[from] std::io::Error),
 }
 

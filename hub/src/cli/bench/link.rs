@@ -296,7 +296,7 @@ async fn run_gets(member: &Member, mut client: HttpClient, path: &str) -> String
                 }
             }
             Ok((head, body)) => return http::refusal_text(&head, &body),
-            Err(error) => return error.to_string(),
+            Err(error) => return error.in_full(),
         }
     }
 }
@@ -314,7 +314,7 @@ async fn run_posts(link: &Link, mut client: HttpClient, path: &str, max_bytes: u
         match client.post(path, &payload).await {
             Ok((head, _)) if head.status == 200 => {}
             Ok((head, body)) => return http::refusal_text(&head, &body),
-            Err(error) => return error.to_string(),
+            Err(error) => return error.in_full(),
         }
     }
 }

@@ -21,10 +21,10 @@ pub(super) const OPEN_DEADLINE: Duration = Duration::from_secs(15);
 /// Why a connection could not be opened.
 #[derive(Debug, Error)]
 pub(super) enum OpenError {
-    #[error("cannot connect to {address}: {source}")]
+    #[error("cannot connect to {address}")]
     Tcp { address: SocketAddr, source: std::io::Error },
-    #[error("writing to the server: {0}")]
-    Write(std::io::Error),
+    #[error("writing to the server")]
+    Write(#[source] std::io::Error),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -41,6 +41,13 @@ pub(super) enum OpenError {
     Closed(String),
     #[error("the connection was not open after {} s", OPEN_DEADLINE.as_secs())]
     Deadline,
+}
+
+impl OpenError {
+    /// What went wrong with its causes, in one line.
+    pub(super) fn in_full(self) -> String {
+        format!("{:#}", anyhow::Error::from(self))
+    }
 }
 
 /// A connection whose namespace has accepted it.

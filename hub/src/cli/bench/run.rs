@@ -13,7 +13,7 @@ use super::process::{self, Usage};
 use super::progress::Bar;
 use super::report::{self, Report};
 use super::worker::{self, Faults, Outcome, Phase, Start};
-use super::{Mode, Progress, open};
+use super::{Mode, Progress, TransportName, open};
 
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -56,9 +56,13 @@ pub(super) struct Moments {
     pub(super) end: Moment,
 }
 
+/// Files that are open besides connections: runtimes, standard streams, /proc.
+const OTHER_FILES: u64 = 40;
+
 /// Carries the plan out. An error means that there is nothing to report: no such process, no server, nobody could join.
 pub(super) fn run(plan: Plan, progress: Progress) -> anyhow::Result<Report> {
     let plan = Arc::new(plan);
+    check_open_files(&plan)?;
     let address = probe(&plan)?;
     let bar = Bar::new(progress);
     let run = Run::start(plan.clone(), address, bar)?;
@@ -86,6 +90,15 @@ pub(super) fn run(plan: Plan, progress: Progress) -> anyhow::Result<Report> {
     let (counters, faults) = (run.counters.clone(), run.faults.clone());
     let outcomes = run.finish()?;
     Ok(report::build(&plan, &counters, &faults, &moments, outcomes))
+}
+
+fn check_open_files(plan: &Plan) -> anyhow::Result<()> {
+    let each = if plan.transport == TransportName::Polling { 2 } else { 1 };
+    let needed = plan.grouping.connections as u64 * each + OTHER_FILES;
+    match process::open_files_max() {
+        Some(max) if max < needed => bail!("this run needs {needed} open files and {max} are allowed: see `ulimit -n`"),
+        _ => Ok(()),
+    }
 }
 
 /// Opens one connection to see that there is a server which this plan can be run against.

@@ -150,7 +150,7 @@ impl Worker {
             }
             Err(error) => {
                 self.counters.add(Count::OpenFailed, 1);
-                self.faults.open.note(|| error.to_string());
+                self.faults.open.note(|| error.in_full());
                 None
             }
         }
