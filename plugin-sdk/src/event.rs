@@ -166,7 +166,8 @@ impl Event {
     }
 
     /// Sends an event to one socket and asks for its ack. The answer, or that none came within `timeout` (at most a
-    /// minute), is an event of its own for this plugin's [`OnAnswer`](crate::OnAnswer), which finds `tag` there.
+    /// minute), is an event of its own for this plugin's [`OnAnswer`](crate::OnAnswer), which finds `tag` there. It is
+    /// an event of the socket that was asked; of none when that was not there.
     pub fn ask(
         &self,
         socket: &str,

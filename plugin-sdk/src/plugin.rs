@@ -83,7 +83,7 @@ pub trait OnDisconnect: Plugin {
 
 /// Told what became of this plugin's own asks.
 pub trait OnAnswer: Plugin {
-    /// Called once for each [`ask`](crate::Event::ask) that was performed.
+    /// Called once for each [`ask`](crate::Event::ask) that was performed, as an event of the socket that was asked.
     fn on_answer(&self, event: &AnswerEvent) -> Outcome;
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn reason() -> Option<String> {
 }
 
 pub(crate) fn socket() -> Option<String> {
-    with(|call| Some(call.socket.id.clone()))
+    with(|call| Some(call.socket.id.clone()).filter(|id| !id.is_empty()))
 }
 
 pub(crate) fn user() -> Option<String> {
@@ -123,26 +123,28 @@ pub(crate) fn raise(name: &str, args: Args, to: To) {
     with(|call| {
         let to = (!to.targets.is_empty()).then_some(to);
         let raised = EventState::message(Origin::Plugin, name, args.clone(), to);
-        call.step(Some(name), Some(&args), Step::Raise(raised));
+        call.check_name("an event name", Some(name));
+        call.check_args(Some(&args));
+        call.raise(raised);
     });
 }
 
 pub(crate) fn join(room: &str) {
     with(|call| {
         call.check_name("a room", Some(room));
-        call.step(None, None, Step::Raise(EventState::join(Origin::Plugin, room)));
+        call.raise(EventState::join(Origin::Plugin, room));
     });
 }
 
 pub(crate) fn leave(room: &str, reason: &str) {
     with(|call| {
         call.check_name("a room", Some(room));
-        call.step(None, None, Step::Raise(EventState::leave(Origin::Plugin, room, reason)));
+        call.raise(EventState::leave(Origin::Plugin, room, reason));
     });
 }
 
 pub(crate) fn disconnect(reason: &str) {
-    with(|call| call.step(None, None, Step::Raise(EventState::disconnect(Origin::Plugin, reason))));
+    with(|call| call.raise(EventState::disconnect(Origin::Plugin, reason)));
 }
 
 pub(crate) fn ack(args: Args) {

@@ -104,6 +104,7 @@ impl EventState {
 /// Who a socket is, and where.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SocketState {
+    /// Empty: the event belongs to no socket.
     pub id: String,
     pub namespace: String,
     pub user: Option<String>,
@@ -208,6 +209,14 @@ impl Call {
         self.check_name("an event name", name);
         self.check_args(args);
         self.steps.push(step);
+    }
+
+    /// A raised event: one of the event's socket.
+    pub(crate) fn raise(&mut self, event: EventState) {
+        if self.socket.id.is_empty() {
+            self.misuse("acted on the event's socket, but the event has none");
+        }
+        self.steps.push(Step::Raise(event));
     }
 
     pub(crate) fn check_name(&mut self, what: &str, name: Option<&str>) {

@@ -178,6 +178,9 @@ impl State {
             return wants_ack.then(|| ack_of(json!({ "error": { "code": "unavailable", "message": "disconnected" } })));
         };
         let (kind, name) = (event.kind, event.name.clone());
+        if kind == Kind::Disconnect {
+            self.end_asks_of(id);
+        }
         let (ack, refusal) = self.transact(socket, event, wants_ack, false);
         match (wants_ack, refusal) {
             (true, None) => Some(ack.map_or_else(|| ack_of(json!({ "ok": true })), |args| Ack::new(&args))),
@@ -191,13 +194,23 @@ impl State {
         }
     }
 
-    /// What a plugin asked has come to its end: an event of the socket whose event asked.
+    /// What a plugin asked has come to its end: an event of the socket that was asked.
     pub(crate) fn end_ask(&mut self, id: u64, args: Args, outcome: AnswerOutcome) -> bool {
         let Some(at) = self.asks.iter().position(|ask| ask.id == id) else { return false };
-        let PendingAsk { asker, mut answer, .. } = self.asks.remove(at);
+        let PendingAsk { socket, mut answer, .. } = self.asks.remove(at);
         answer.outcome = outcome;
-        self.root(&asker, EventState::answer(args, answer), false);
+        if let Some(socket) = self.socket(&socket).cloned() {
+            self.transact(socket, EventState::answer(args, answer), false, false);
+        }
         true
+    }
+
+    /// Nobody will answer any more what this socket was asked.
+    fn end_asks_of(&mut self, id: &str) {
+        let gone: Vec<u64> = self.asks.iter().filter(|ask| ask.socket == id).map(|ask| ask.id).collect();
+        for ask in gone {
+            self.end_ask(ask, Args::none(), AnswerOutcome::Gone);
+        }
     }
 
     fn transact(
@@ -244,7 +257,7 @@ impl State {
                 Effect::Emit(emit) => self.emit(socket, emit),
                 Effect::Order { of, act } => orders.push((of, act)),
                 Effect::Ask { socket: asked, name, args, link, tag } => {
-                    self.ask(socket, asked, name, &args, link, tag);
+                    self.ask(&socket.namespace, asked, name, &args, link, tag);
                 }
                 Effect::Disconnect => self.remove(&socket.id),
             }
@@ -263,26 +276,24 @@ impl State {
         }
     }
 
-    fn ask(&mut self, socket: &SocketState, asked: String, name: String, args: &Args, link: usize, tag: String) {
+    fn ask(&mut self, namespace: &str, asked: String, name: String, args: &Args, link: usize, tag: String) {
+        let answer = AnswerState { link, tag, outcome: AnswerOutcome::Gone };
+        if self.socket(&asked).is_none_or(|s| s.namespace != namespace) {
+            // nobody was asked: the answer is nobody's event
+            let nobody = SocketState { namespace: namespace.into(), ..SocketState::default() };
+            self.transact(nobody, EventState::answer(Args::none(), answer), false, false);
+            return;
+        }
         self.ask_count += 1;
         let id = self.ask_count;
-        let answer = AnswerState { link, tag, outcome: AnswerOutcome::Gone };
-        self.asks.push(PendingAsk { id, socket: asked.clone(), asker: socket.id.clone(), answer });
-        let reachable = self.socket(&asked).is_some_and(|s| s.namespace == socket.namespace);
-        if reachable {
-            let (args, attachments) = (values(args), args.attachments().to_vec());
-            self.deliver(&asked, Delivery { name, args, attachments, ask: Some(id) });
-        } else {
-            self.end_ask(id, Args::none(), AnswerOutcome::Gone);
-        }
+        self.asks.push(PendingAsk { id, socket: asked.clone(), answer });
+        let (args, attachments) = (values(args), args.attachments().to_vec());
+        self.deliver(&asked, Delivery { name, args, attachments, ask: Some(id) });
     }
 
     fn remove(&mut self, id: &str) {
+        self.end_asks_of(id);
         self.sockets.retain(|s| s.id != id);
-        let gone: Vec<u64> = self.asks.iter().filter(|ask| ask.socket == id).map(|ask| ask.id).collect();
-        for ask in gone {
-            self.end_ask(ask, Args::none(), AnswerOutcome::Gone);
-        }
     }
 
     fn change_rooms(&mut self, id: &str, change: impl FnOnce(&mut Vec<String>)) {
@@ -311,7 +322,7 @@ impl State {
             s.namespace == socket.namespace
                 && !to.except.contains(&s.id)
                 && to.targets.iter().any(|target| match target {
-                    Target::Sender => s.id == socket.id,
+                    Target::Sender => s.id == socket.id, // nobody's event has the empty id
                     Target::EventRoom => false,
                     Target::Room(room) => s.rooms.contains(room),
                     Target::Socket(id) => s.id == *id,

@@ -196,8 +196,7 @@ impl TestSocket {
 /// What a plugin waits for.
 pub(crate) struct PendingAsk {
     pub id: u64,
+    /// Who was asked: the answer is an event of this socket.
     pub socket: String,
-    /// Who asked: the answer is an event of this socket.
-    pub asker: String,
     pub answer: AnswerState,
 }

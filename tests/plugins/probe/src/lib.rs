@@ -12,7 +12,7 @@
 //! | `probe:raise` | `{name, args?, to?}` | raises a message |
 //! | `probe:join`, `probe:leave`, `probe:disconnect` | `{room?, reason?}` | raises it |
 //! | `probe:change` | `{name?, args?, to?}` | changes the message |
-//! | `probe:ask` | `{socket?, name, args?, timeout_ms, tag}` | asks; the end is emitted as `probe:answer` to the event's socket |
+//! | `probe:ask` | `{socket?, name, args?, timeout_ms, tag}` | asks; the end is emitted to everyone as `probe:answer` |
 //! | `probe:order` | `{of, act: "join"/"leave"/"disconnect", room?, reason?}` | gives an order |
 //! | `probe:reject` | `{code, message, data?, notice?}` | emits `notice` to everyone, then rejects |
 //! | `probe:swallow` | any | emits `probe:swallowed` to the sender, then swallows |
@@ -118,8 +118,10 @@ impl OnAnswer for Probe {
         };
         let args: Value = event.args()?;
         let attachments = event.attachment_count();
-        let answer = json!({ "outcome": outcome, "tag": event.tag(), "args": args, "attachments": attachments });
-        event.emit(To::sender(), "probe:answer", answer)?;
+        let (tag, socket) = (event.tag(), event.socket());
+        let answer =
+            json!({ "outcome": outcome, "tag": tag, "args": args, "attachments": attachments, "socket": socket });
+        event.emit(To::everyone(), "probe:answer", answer)?;
         Ok(Pass)
     }
 }

@@ -75,8 +75,10 @@ fn it_asks_and_hears_the_end() {
     ann.send("probe:ask", ask(bob.id()));
     hub.time_out_asks();
     ann.send("probe:ask", ask("socket-nobody"));
-    let outcomes: Vec<_> = ann.inbox().into_iter().map(|got| got.args[0]["outcome"].clone()).collect();
-    assert_eq!(outcomes, ["answered", "timed-out", "gone"]);
+    let ends = ann.inbox().into_iter().map(|got| (got.args[0]["outcome"].clone(), got.args[0]["socket"].clone()));
+    let bob = json!(bob.id());
+    let expected = [(json!("answered"), bob.clone()), (json!("timed-out"), bob), (json!("gone"), json!(null))];
+    assert_eq!(ends.collect::<Vec<_>>(), expected);
 }
 
 #[test]
