@@ -58,7 +58,7 @@ export const CASES = [
     part: "echo",
     name: "echo with ack, 100 connections",
     unit: "acks/CPU-s",
-    args: ["--mode", "echo", "--connections", 100],
+    args: ["--mode", "echo", "--namespace", "/echo", "--connections", 100],
     value: perCpu,
     aims: { socketioxide: 1.3 },
   },

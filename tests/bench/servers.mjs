@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = resolve(here, "../..");
 
-/** Words that the filters of all three servers look for; the bench's padding holds none of them. */
+/** Words that the peers' filters look for, as Hubbub's does by hub.toml; the bench's padding holds none of them. */
 const WORDS = ["damn", "darn", "heck", "bother", "blast"];
 
 const START_DEADLINE_MS = 30_000;

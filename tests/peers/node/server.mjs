@@ -30,6 +30,9 @@ io.on("connection", (socket) => {
     io.to(message.room).emit("message", { ...message, from: socket.id, id });
     ack?.({ ok: true, id });
   });
+});
+
+io.of("/echo").on("connection", (socket) => {
   socket.on("echo", (argument, ack) => ack?.(argument));
 });
 

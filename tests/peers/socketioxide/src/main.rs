@@ -81,6 +81,9 @@ fn has_word(text: &str, words: &[String]) -> bool {
 async fn on_connect(socket: SocketRef) {
     socket.on("join", on_join);
     socket.on("message", on_message);
+}
+
+async fn on_echo_connect(socket: SocketRef) {
     socket.on("echo", on_echo);
 }
 
@@ -94,6 +97,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let (layer, io) = builder.build_layer();
     io.ns("/", on_connect);
+    io.ns("/echo", on_echo_connect);
     let listener = TcpListener::bind(("127.0.0.1", port)).await.context("listening")?;
     let mut terminate = signal(SignalKind::terminate())?;
     println!("{}", json!({ "port": listener.local_addr()?.port(), "pid": std::process::id() }));
