@@ -79,6 +79,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub(crate) warmup: f64,
 
+    /// Seconds without progress after which joins and deliveries that are still owed are given up
+    #[arg(long, value_name = "S", default_value_t = 5.0)]
+    pub(crate) patience: f64,
+
     /// The namespace
     #[arg(long, value_name = "NS", default_value = "/")]
     pub(crate) namespace: String,

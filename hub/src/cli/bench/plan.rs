@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) padding_bytes: usize,
     pub(super) warmup: Duration,
     pub(super) duration: Duration,
+    /// What is owed and makes no progress for so long is given up.
+    pub(super) patience: Duration,
     pub(super) join_event: String,
     pub(super) message_event: String,
     pub(super) threads: usize,
@@ -78,6 +80,7 @@ impl Plan {
             padding_bytes: args.size,
             warmup: seconds("--warmup", args.warmup, 0.0)?,
             duration: seconds("--duration", args.duration, 0.1)?,
+            patience: seconds("--patience", args.patience, 0.1)?,
             threads: args.threads.unwrap_or(cores).clamp(1, grouping.connections),
             connecting: args.connecting.max(1),
             room_prefix: format!("bench-{:x}-{:x}-", std::process::id(), run_number()),

@@ -17,14 +17,10 @@ use super::{Mode, Progress, TransportName, open};
 
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// Joins that make no progress for so long will not come any more.
-const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Before and after traffic: nothing has arrived for so long.
 const QUIET: Duration = Duration::from_millis(500);
 /// The longest wait for that quiet.
 const QUIET_MAX: Duration = Duration::from_secs(20);
-/// Deliveries that are still owed have that long to make any progress.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait for deliveries that are still owed.
 const DRAIN_MAX: Duration = Duration::from_secs(60);
 
@@ -196,8 +192,8 @@ impl Run {
             }
             if progress.0 != answered {
                 progress = (answered, Instant::now());
-            } else if progress.1.elapsed() > JOIN_PATIENCE {
-                let (event, seconds) = (&self.plan.join_event, JOIN_PATIENCE.as_secs());
+            } else if progress.1.elapsed() > self.plan.patience {
+                let (event, seconds) = (&self.plan.join_event, self.plan.patience.as_secs_f64());
                 bail!("{} of {opened} `{event}` events were not acknowledged within {seconds} s", opened - answered);
             }
             self.look()?;
@@ -217,7 +213,7 @@ impl Run {
 
     fn drain(&self) {
         let (expected, received) = (|| self.total(Count::Expected), || self.total(Count::Received));
-        self.wait_until_still(received, DRAIN_PATIENCE, DRAIN_MAX, || received() >= expected());
+        self.wait_until_still(received, self.plan.patience, DRAIN_MAX, || received() >= expected());
     }
 
     /// Returns when `done`, or when the count has not changed for `patience`, or after `longest`.

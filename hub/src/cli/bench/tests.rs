@@ -184,7 +184,7 @@ struct Line {
 
 fn bench(fault: Fault, words: &str) -> anyhow::Result<Value> {
     let url = format!("http://{}", Server::start(fault));
-    let fixed = format!("bench {url} --duration 0.4 --warmup 0.2 --threads 2");
+    let fixed = format!("bench {url} --duration 0.4 --warmup 0.2 --patience 1 --threads 2");
     let args = Line::try_parse_from(fixed.split_whitespace().chain(words.split_whitespace()))?.args;
     Ok(serde_json::to_value(run::run(Plan::parse(args)?, Progress::Off)?)?)
 }
@@ -284,7 +284,7 @@ fn a_server_that_cannot_be_measured_is_an_error_that_says_why() {
             "the server answered 404 Not Found: not here: no Socket.IO v5 server (EIO=4) at this URL?",
         ),
         (Fault::SpeaksOtherEngine, "the server sent \"hello\" instead of Engine.IO's open packet"),
-        (Fault::IgnoresJoins, "6 of 6 `join` events were not acknowledged within 10 s"),
+        (Fault::IgnoresJoins, "6 of 6 `join` events were not acknowledged within 1 s"),
     ] {
         let error = bench(fault, "--connections 6").expect_err("a run that says why it is none");
         let text = format!("{error:#}");
