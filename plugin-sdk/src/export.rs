@@ -103,7 +103,9 @@ macro_rules! __hook {
     (@component OnMessage $plugin:ty) => { $crate::__hook!(@guest on_message OnMessage MessageEvent $plugin); };
     (@component OnJoin $plugin:ty) => { $crate::__hook!(@guest on_join OnJoin JoinEvent $plugin); };
     (@component OnLeave $plugin:ty) => { $crate::__hook!(@guest on_leave OnLeave LeaveEvent $plugin); };
-    (@component OnDisconnect $plugin:ty) => { $crate::__hook!(@guest on_disconnect OnDisconnect DisconnectEvent $plugin); };
+    (@component OnDisconnect $plugin:ty) => {
+        $crate::__hook!(@guest on_disconnect OnDisconnect DisconnectEvent $plugin);
+    };
     (@component OnAnswer $plugin:ty) => { $crate::__hook!(@guest on_answer OnAnswer AnswerEvent $plugin); };
     (@component $hook:ident $plugin:ty) => { $crate::__hook!(@unknown $hook); };
     (@guest $name:ident $trait:ident $event:ident $plugin:ty) => {
@@ -118,13 +120,22 @@ macro_rules! __hook {
         $crate::private::bindings::$name::export!(Component with_types_in $crate::private::bindings::$name);
     };
 
-    (@native $hooks:ident OnConnect $plugin:ty) => { $hooks.connect = Some(<$plugin as $crate::OnConnect>::on_connect); };
-    (@native $hooks:ident OnMessage $plugin:ty) => { $hooks.message = Some(<$plugin as $crate::OnMessage>::on_message); };
-    (@native $hooks:ident OnJoin $plugin:ty) => { $hooks.join = Some(<$plugin as $crate::OnJoin>::on_join); };
-    (@native $hooks:ident OnLeave $plugin:ty) => { $hooks.leave = Some(<$plugin as $crate::OnLeave>::on_leave); };
-    (@native $hooks:ident OnDisconnect $plugin:ty) => { $hooks.disconnect = Some(<$plugin as $crate::OnDisconnect>::on_disconnect); };
-    (@native $hooks:ident OnAnswer $plugin:ty) => { $hooks.answer = Some(<$plugin as $crate::OnAnswer>::on_answer); };
+    (@native $hooks:ident OnConnect $plugin:ty) => {
+        $crate::__hook!(@set $hooks connect OnConnect on_connect $plugin);
+    };
+    (@native $hooks:ident OnMessage $plugin:ty) => {
+        $crate::__hook!(@set $hooks message OnMessage on_message $plugin);
+    };
+    (@native $hooks:ident OnJoin $plugin:ty) => { $crate::__hook!(@set $hooks join OnJoin on_join $plugin); };
+    (@native $hooks:ident OnLeave $plugin:ty) => { $crate::__hook!(@set $hooks leave OnLeave on_leave $plugin); };
+    (@native $hooks:ident OnDisconnect $plugin:ty) => {
+        $crate::__hook!(@set $hooks disconnect OnDisconnect on_disconnect $plugin);
+    };
+    (@native $hooks:ident OnAnswer $plugin:ty) => { $crate::__hook!(@set $hooks answer OnAnswer on_answer $plugin); };
     (@native $hooks:ident $hook:ident $plugin:ty) => { $crate::__hook!(@unknown $hook); };
+    (@set $hooks:ident $kind:ident $trait:ident $name:ident $plugin:ty) => {
+        $hooks.$kind = Some(<$plugin as $crate::$trait>::$name);
+    };
     (@unknown $hook:ident) => {
         ::core::compile_error!(::core::concat!(
             "`", ::core::stringify!($hook),

@@ -44,8 +44,8 @@
 //!
 //! # How it works
 //!
-//! - The plugin's struct is read from its config ([`Plugin`]); hooks are traits ([`OnConnect`], [`OnMessage`], [`OnJoin`],
-//!   [`OnLeave`], [`OnDisconnect`], [`OnAnswer`]); [`export!`] names those that the component has.
+//! - The plugin's struct is read from its config ([`Plugin`]); hooks are traits ([`OnConnect`], [`OnMessage`],
+//!   [`OnJoin`], [`OnLeave`], [`OnDisconnect`], [`OnAnswer`]); [`export!`] names those that the component has.
 //! - A hook gets the event and returns an [`Outcome`]: [`Pass`], [`Swallow`], a rejection ([`reject`]) or a failure
 //!   (`?` on any error).
 //! - What a hook does ([`Event::emit`], [`Event::join`], [`MessageEvent::retarget`], ...) is performed when the event's

@@ -31,9 +31,10 @@ use crate::{
 ///
 /// let read = hubbub_plugin::read_config::<Greeter>;
 /// assert!(read(r#"{"greeting":"Hello"}"#).is_ok());
-/// assert_eq!(read(r#"{"greeting":""}"#).err().unwrap(), "config: `greeting`: must not be empty");
-/// assert_eq!(read(r#"{"greeting":7}"#).err().unwrap(), "config: `greeting`: invalid type: integer `7`, expected a string");
-/// assert_eq!(read(r#"{"greeting":"Hi","x":1}"#).err().unwrap(), "config: `x`: unknown field `x`, expected `greeting`");
+/// let refused = |json| read(json).err().unwrap();
+/// assert_eq!(refused(r#"{"greeting":""}"#), "config: `greeting`: must not be empty");
+/// assert_eq!(refused(r#"{"greeting":7}"#), "config: `greeting`: invalid type: integer `7`, expected a string");
+/// assert_eq!(refused(r#"{"greeting":"Hi","x":1}"#), "config: `x`: unknown field `x`, expected `greeting`");
 /// ```
 pub trait Plugin: DeserializeOwned + 'static {
     /// The namespaces whose events it wants, `*` for any run of characters. The operator may narrow them.

@@ -34,6 +34,13 @@ struct RoomBody {
     room: String,
 }
 
+/// The ack of a message.
+#[derive(Serialize)]
+struct Sent<'a> {
+    ok: bool,
+    id: &'a str,
+}
+
 impl Plugin for Rooms {
     fn check(&self) -> Result<(), String> {
         self.config.check()
@@ -56,8 +63,7 @@ impl Rooms {
     fn join(&self, event: &MessageEvent) -> Outcome {
         let (RoomBody { room },) = event.args()?;
         self.config.check_room(&room)?;
-        let socket = event.socket().is_some();
-        if !socket {
+        if event.socket().is_none() {
             return Err(reject("no_socket", "only a client can join a room").into());
         }
         let rooms = event.rooms();
@@ -84,7 +90,7 @@ impl Rooms {
         let sent = message.with_sender(event.socket().as_deref(), &id)?;
         event.retarget(To::room(message.room));
         event.set_args(sent)?;
-        event.ack(json!({ "ok": true, "id": id }))?;
+        event.ack(Sent { ok: true, id: &id })?;
         Ok(Pass)
     }
 

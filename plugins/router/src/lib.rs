@@ -7,7 +7,8 @@
 //!   value), `contains`, `starts_with` (texts) and `exists` (true or false). A field is one of the first argument,
 //!   `"order.state"` one in one.
 //! - `to`: a list of `{room}`, `{user}`, `{room_field}`, `{user_field}`, `{socket_field}` (the field's text names it),
-//!   `"keep"` (where it goes already), `"sender"`, `"everyone"`. A rule whose `*_field` is no text in a message does not fit it.
+//!   `"keep"` (where it goes already), `"sender"`, `"everyone"`. A rule whose `*_field` is no text in a message
+//!   does not fit it.
 //!
 //! ```toml
 //! [[plugin.config.rules]]

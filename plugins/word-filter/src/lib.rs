@@ -4,8 +4,8 @@
 //! that the config names; all else in a message stays byte for byte. Words match whole and in any case: `darn` finds
 //! `DARN!`, not `darning`. Spellings of one letter are not brought together (`é` as one character and as two).
 //!
-//! Config: `words` (required: letters, digits, `_`), `mode` (`"mask"`, one `*` for each character, or `"reject"`; default
-//! `"mask"`), `fields` (default `["text"]`: fields of any argument, `"body.text"` for a field in a field).
+//! Config: `words` (required: letters, digits, `_`), `mode` (`"mask"`, one `*` for each character, or `"reject"`;
+//! default `"mask"`), `fields` (default `["text"]`: fields of any argument, `"body.text"` for a field in a field).
 //! Rejection: `word_not_allowed`.
 
 mod texts;

@@ -1,8 +1,8 @@
 //! Misbehaves on request, so that tests see a hub stop it.
 //!
-//! The name of a message says how, its first argument how much (each way has a default that passes a hub's limits). The
-//! config says it for hooks that no message reaches: `{"init":"panic","on_join":"loop"}`; ways to misbehave are those of
-//! messages. What a sandbox forbids is tried, and the ack says what came of it.
+//! The name of a message says how, its first argument how much (each way has a default that passes a hub's limits).
+//! The config says it for hooks that no message reaches: `{"init":"panic","on_join":"loop"}`, in the words of messages.
+//! What a sandbox forbids is tried, and the ack says what came of it.
 //!
 //! | name | it |
 //! |---|---|

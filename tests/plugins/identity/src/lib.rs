@@ -1,5 +1,5 @@
-//! Believes who clients say they are, for tests: the auth payload `{user, roles?}` becomes the socket's identity. Without a
-//! user the connect is rejected with `user_required`. Needs the capabilities `identity` and `credentials`.
+//! Believes who clients say they are, for tests: the auth payload `{user, roles?}` becomes the socket's identity.
+//! Without a user the connect is rejected with `user_required`. Needs the capabilities `identity` and `credentials`.
 
 use hubbub_plugin::prelude::*;
 

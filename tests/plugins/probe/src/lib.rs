@@ -24,8 +24,8 @@
 //!
 //! On connect: auth `{user, roles?}` becomes the identity, `{reject: {code, message, data?}}` refuses, `{join: [ROOM]}`
 //! joins; `probe:connected` tells the socket what was seen. Config: `watch` (emit what join, leave and disconnect hooks
-//! see to everyone, as `probe:saw`), `reject_rooms` (joins of these are rejected), `order_on_join` (a room that is ordered
-//! for the sender in every join: not allowed within an order). Needs all capabilities.
+//! see to everyone, as `probe:saw`), `reject_rooms` (joins of these are rejected), `order_on_join` (a room that is
+//! ordered for the sender in every join: not allowed within an order). Needs all capabilities.
 
 mod messages;
 mod requests;
