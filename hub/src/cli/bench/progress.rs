@@ -1,41 +1,62 @@
-//! The progress bar of a run, on standard error.
+//! The progress of a run, on standard error.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Progress;
 
-/// A bar that shows one stage after another, or nothing.
-pub(super) struct Bar(ProgressBar);
+/// How often a line is written where a bar cannot be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// Shows one stage after another: as a bar on a terminal, as lines elsewhere, or not at all.
+pub(super) enum Bar {
+    Drawn(ProgressBar),
+    Lines { written: Cell<Option<(&'static str, Instant)>> },
+    Hidden,
+}
 
 impl Bar {
     /// A bar as the user asked for it.
     pub(super) fn new(wanted: Progress) -> Self {
-        let shown = match wanted {
-            Progress::Auto => std::io::stderr().is_terminal(),
-            Progress::On => true,
-            Progress::Off => false,
-        };
-        let bar = if shown { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {msg}");
-        bar.set_style(style.expect("the template is a constant and valid").progress_chars("=> "));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
+        match (wanted, std::io::stderr().is_terminal()) {
+            (Progress::Off, _) | (Progress::Auto, false) => Self::Hidden,
+            (Progress::On, false) => Self::Lines { written: Cell::new(None) },
+            (Progress::Auto | Progress::On, true) => {
+                let style = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {msg}");
+                let style = style.expect("the template is a constant and valid").progress_chars("=> ");
+                Self::Drawn(ProgressBar::new(0).with_style(style))
+            }
+        }
     }
 
     /// Shows how far a stage has come.
     pub(super) fn show(&self, stage: &'static str, done: u64, total: u64, message: String) {
-        self.0.set_prefix(stage);
-        self.0.set_length(total);
-        self.0.set_position(done);
-        self.0.set_message(message);
+        match self {
+            Self::Hidden => {}
+            Self::Drawn(bar) => {
+                bar.set_prefix(stage);
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(message);
+            }
+            Self::Lines { written } => {
+                let is_due = written.get().is_none_or(|(last, at)| last != stage || at.elapsed() >= LINE_EVERY);
+                if is_due {
+                    written.set(Some((stage, Instant::now())));
+                    eprintln!("{stage}: {message}");
+                }
+            }
+        }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Self::Drawn(bar) = self {
+            bar.finish_and_clear();
+        }
     }
 }
