@@ -77,6 +77,8 @@ struct Traffic {
     stalled: u64,
     unsent: u64,
     acks: u64,
+    /// Messages that asked for an ack and got neither that nor a refusal.
+    without_ack: u64,
     latency_us: Percentiles,
     /// How long after their time messages were sent at a fixed rate: the generator's lag, which is not in the latency.
     send_lag_us: Option<Percentiles>,
@@ -177,6 +179,11 @@ pub(super) fn build(
             stalled: total(Count::Stalled),
             unsent: total(Count::Unsent),
             acks: total(Count::Acked),
+            without_ack: if plan.asks_acks && plan.mode == Mode::Broadcast {
+                total(Count::Sent).saturating_sub(total(Count::Acked) + total(Count::Refused))
+            } else {
+                0
+            },
             latency_us: (&latency).into(),
             send_lag_us: matches!(plan.pace, Pace::Rate { .. }).then(|| (&lag).into()),
         }
@@ -307,6 +314,7 @@ fn fault_texts(
     fault(joins_refused, "joins were refused", faults.join.text());
     if let Some(traffic) = traffic {
         fault(traffic.refused, "messages were refused", faults.refused.text());
+        fault(traffic.without_ack, "messages got no ack", None);
         fault(traffic.lost, "deliveries were lost", None);
         fault(traffic.lost_with_connections, "deliveries were owed to connections that ended early", None);
         fault(traffic.duplicates, "deliveries came twice", None);

@@ -207,8 +207,8 @@ impl Run {
 
     /// Waits until nothing arrives any more: joins may have led to notices for all members of a room.
     fn wait_for_quiet(&self) {
-        let arrived = || self.total(Count::Other) + self.total(Count::Received) + self.total(Count::Duplicate);
-        self.wait_until_still(arrived, QUIET, QUIET_MAX, || false);
+        let arrived = || [Count::Other, Count::Received, Count::Duplicate, Count::Acked].map(|count| self.total(count));
+        self.wait_until_still(|| arrived().iter().sum(), QUIET, QUIET_MAX, || false);
     }
 
     fn drain(&self) {

@@ -268,6 +268,13 @@ fn a_refused_message_is_told_in_the_servers_words() {
 }
 
 #[test]
+fn a_message_without_its_ack_is_found() {
+    let report = bench(Fault::None, "--connections 2 --rate 100 --ack").unwrap();
+    assert_eq!(report["traffic"]["without_ack"], report["traffic"]["sent_in_all"], "{report:#}");
+    assert_eq!(report["faults"].as_array().unwrap().len(), 1, "{report:#}");
+}
+
+#[test]
 fn connections_that_only_come_and_go_are_counted() {
     let report = bench(Fault::None, "--mode connect --connections 2").unwrap();
     assert_eq!(report["faults"], json!([]), "{report:#}");
