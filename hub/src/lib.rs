@@ -1,6 +1,16 @@
-//! w
+//! Hubbub, a realtime event hub: clients speak Socket.IO, WebAssembly plugins decide what becomes of what they say.
+//!
+//! [`run`] is a whole node: the binary and the tests start the very same one.
+
 pub mod bus;
+pub mod config;
+pub mod delivery;
 pub mod event;
+pub mod gateway;
+pub mod node;
 pub mod pattern;
 pub mod pipeline;
 pub mod plugin;
+mod run;
+
+pub use run::{load_plugin, run};

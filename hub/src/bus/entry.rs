@@ -1,8 +1,8 @@
 //! What the bus carries: one entry for each transaction, with its effects in the order in which hooks asked for them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::event::{Audience, Payload, SocketId, Subject, Target, Text};
+use crate::event::{Audience, Payload, SocketId, Target, Text};
 
 /// All that one root event led to. Delivered whole, in the log's order, on every node.
 #[derive(Debug)]
@@ -36,8 +36,10 @@ impl Entry {
 /// One thing that delivery performs.
 #[derive(Debug)]
 pub enum Effect {
-    /// The socket becomes a member of its namespace and its CONNECT is answered.
-    Connect(Arc<Subject>),
+    /// The socket becomes a member of its namespace, as a socket of `user`, and its CONNECT is answered.
+    Connect {
+        user: Option<Text>,
+    },
     Emit(Emit),
     /// The answer to the client's ack number `id`.
     Ack {

@@ -56,6 +56,11 @@ impl MemoryBus {
         (Self { shared: shared.clone(), append_timeout }, MemoryReader { shared })
     }
 
+    /// The position of the last entry; 0 when there was none.
+    pub fn last(&self) -> Position {
+        self.shared.queue.lock().last
+    }
+
     /// Bytes that wait for delivery.
     pub fn queued_bytes(&self) -> usize {
         self.shared.queue.lock().bytes
@@ -84,18 +89,16 @@ impl Shared {
 }
 
 impl Bus for MemoryBus {
-    async fn append(&self, entry: Entry) -> Result<Position, AppendError> {
+    async fn append(&self, entry: Entry) -> Result<Position, (AppendError, Entry)> {
         if self.shared.closed.load(Ordering::Acquire) {
-            return Err(AppendError::Closed);
+            return Err((AppendError::Closed, entry));
         }
         let mut entry = match self.shared.try_append(entry) {
             Ok(position) => return Ok(position),
             Err(entry) => entry,
         };
-        let full = || AppendError::Full {
-            max_bytes: self.shared.max_bytes,
-            waited_ms: self.append_timeout.as_millis() as u64,
-        };
+        let full =
+            AppendError::Full { max_bytes: self.shared.max_bytes, waited_ms: self.append_timeout.as_millis() as u64 };
         let deadline = tokio::time::Instant::now() + self.append_timeout;
         loop {
             let drained = self.shared.drained.notified();
@@ -106,9 +109,11 @@ impl Bus for MemoryBus {
                 Err(entry) => entry,
             };
             if self.shared.closed.load(Ordering::Acquire) {
-                return Err(AppendError::Closed);
+                return Err((AppendError::Closed, entry));
             }
-            tokio::time::timeout_at(deadline, drained).await.map_err(|_| full())?;
+            if tokio::time::timeout_at(deadline, drained).await.is_err() {
+                return Err((full, entry));
+            }
         }
     }
 }
@@ -160,7 +165,7 @@ mod tests {
     async fn entries_are_read_in_the_order_of_their_positions() {
         let (bus, reader) = MemoryBus::new(1 << 20, Duration::from_secs(1));
         for n in 1..=300u64 {
-            assert_eq!(bus.append(entry(n as usize)).await, Ok(n));
+            assert_eq!(bus.append(entry(n as usize)).await.unwrap(), n);
         }
         let mut got = Vec::new();
         assert_eq!(reader.read(&mut got, 256).await, 256);
@@ -170,14 +175,15 @@ mod tests {
         assert_eq!(bus.queued_bytes(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_full_queue_holds_an_append_back_until_its_deadline() {
         let (bus, reader) = MemoryBus::new(1000, Duration::from_millis(50));
         bus.append(entry(5000)).await.expect("one entry always passes");
-        assert_eq!(bus.append(entry(10)).await, Err(AppendError::Full { max_bytes: 1000, waited_ms: 50 }));
+        let (error, _) = bus.append(entry(10)).await.unwrap_err();
+        assert_eq!(error, AppendError::Full { max_bytes: 1000, waited_ms: 50 });
         let mut got = Vec::new();
         reader.read(&mut got, 10).await;
-        assert_eq!(bus.append(entry(10)).await, Ok(2));
+        assert_eq!(bus.append(entry(10)).await.unwrap(), 2);
     }
 
     #[tokio::test]
@@ -186,13 +192,13 @@ mod tests {
         bus.append(entry(190)).await.unwrap();
         let mut got = Vec::new();
         let (appended, _) = tokio::join!(bus.append(entry(190)), reader.read(&mut got, 1));
-        assert_eq!(appended, Ok(2));
+        assert_eq!(appended.unwrap(), 2);
     }
 
     #[tokio::test]
     async fn without_a_reader_nothing_is_appended() {
         let (bus, reader) = MemoryBus::new(1000, Duration::from_secs(5));
         drop(reader);
-        assert_eq!(bus.append(entry(1)).await, Err(AppendError::Closed));
+        assert_eq!(bus.append(entry(1)).await.unwrap_err().0, AppendError::Closed);
     }
 }

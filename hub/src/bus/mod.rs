@@ -16,8 +16,9 @@ pub type Position = u64;
 /// Promises: an entry whose append answered `Ok` is on the log, whole; every reader gets every entry of the log
 /// once and in the order of positions; two appends one after the other by one caller keep their order.
 pub trait Bus: Send + Sync + 'static {
-    /// Puts an entry on the log. Waits, up to the bus's append deadline, while the log's bounded queue is full.
-    fn append(&self, entry: Entry) -> impl Future<Output = Result<Position, AppendError>> + Send;
+    /// Puts an entry on the log. Waits, up to the bus's append deadline, while the log's bounded queue is full. An
+    /// entry that is not on the log comes back.
+    fn append(&self, entry: Entry) -> impl Future<Output = Result<Position, (AppendError, Entry)>> + Send;
 }
 
 /// Why an entry is not on the log.

@@ -3,6 +3,8 @@
 pub mod call;
 pub mod chain;
 pub mod refusal;
+#[cfg(test)]
+mod tests;
 pub mod transaction;
 
 use std::sync::Arc;
@@ -72,19 +74,42 @@ impl Pipeline {
     /// Runs a root event of `subject`. `ack` is the number under which the client waits for an answer.
     /// One socket's events must be run one after the other.
     pub async fn run(&self, subject: &Arc<Subject>, event: Event, ack: Option<i64>) -> Decision {
-        self.run_root(subject, event, ack, false).await
+        self.run_root(&subject.namespace, Some(subject), event, ack, false).await
     }
 
     /// Runs an event that a plugin of another socket ordered.
     pub async fn run_order(&self, subject: &Arc<Subject>, event: Event) -> Decision {
-        self.run_root(subject, event, None, true).await
+        self.run_root(&subject.namespace, Some(subject), event, None, true).await
     }
 
-    async fn run_root(&self, subject: &Arc<Subject>, event: Event, ack: Option<i64>, runs_order: bool) -> Decision {
-        let chain = self.chains.load().of(&subject.namespace);
+    /// Runs an event that belongs to no socket.
+    pub async fn run_detached(&self, namespace: &Text, event: Event) -> Decision {
+        self.run_root(namespace, None, event, None, false).await
+    }
+
+    /// How a message is refused that came to nothing behind the chain.
+    pub fn refuse(&self, subject: &Subject, name: &Text, ack: Option<i64>, refusal: Refusal) -> Decision {
+        let effects = vec![refuse_message(name, ack, &refusal)];
+        Decision {
+            entry: Entry { namespace: subject.namespace.clone(), socket: Some(subject.id), effects },
+            refusal: Some(refusal),
+            joined: None,
+            identity: None,
+        }
+    }
+
+    async fn run_root(
+        &self,
+        namespace: &Text,
+        subject: Option<&Arc<Subject>>,
+        event: Event,
+        ack: Option<i64>,
+        runs_order: bool,
+    ) -> Decision {
+        let chain = self.chains.load().of(namespace);
         let context = Context {
-            namespace: subject.namespace.clone(),
-            subject: Some(subject.clone()),
+            namespace: namespace.clone(),
+            subject: subject.cloned(),
             rooms: self.rooms.clone(),
             joined: None,
             identity: None,
@@ -92,28 +117,35 @@ impl Pipeline {
             received_ms: now_ms(),
             runs_order,
         };
-        let (kind, name) = (event.kind, event.name.clone());
+        let message = (event.kind == Kind::Message).then(|| event.name.clone());
         let performed = Transaction::new(&chain, self.limits, context).run(event).await;
         let mut effects = performed.effects;
-        match (ack, &performed.refusal) {
-            (Some(id), None) => {
+        match (message, ack, &performed.refusal) {
+            (Some(name), ack, Some(refusal)) => effects.push(refuse_message(&name, ack, refusal)),
+            (Some(_), Some(id), None) => {
                 let payload = performed.ack.unwrap_or_else(|| Payload::json(r#"[{"ok":true}]"#));
                 effects.push(Effect::Ack { id, payload });
             }
-            (Some(id), Some(refusal)) => effects.push(Effect::Ack { id, payload: refusal.ack() }),
-            (None, Some(refusal)) if kind == Kind::Message => effects.push(Effect::Emit(Emit {
-                audience: Audience::only(Target::Sender),
-                name: "error".into(),
-                payload: refusal.error_event(&name),
-                volatile: false,
-            })),
-            (None, _) => {}
+            _ => {}
         }
         Decision {
-            entry: Entry { namespace: subject.namespace.clone(), socket: Some(subject.id), effects },
+            entry: Entry { namespace: namespace.clone(), socket: subject.map(|s| s.id), effects },
             refusal: performed.refusal,
             joined: performed.joined,
             identity: performed.identity,
         }
+    }
+}
+
+/// A refusal is the ack's answer; who asked for none gets an `error` event.
+fn refuse_message(name: &str, ack: Option<i64>, refusal: &Refusal) -> Effect {
+    match ack {
+        Some(id) => Effect::Ack { id, payload: refusal.ack() },
+        None => Effect::Emit(Emit {
+            audience: Audience::only(Target::Sender),
+            name: "error".into(),
+            payload: refusal.error_event(name),
+            volatile: false,
+        }),
     }
 }

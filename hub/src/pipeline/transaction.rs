@@ -121,6 +121,7 @@ impl<'a> Transaction<'a> {
     async fn walk(&mut self, mut event: Event, from: usize) -> Result<(), Undone> {
         let chain = self.chain;
         let start = self.effects.len();
+        self.begin(&event)?;
         for (at, link) in chain.links.iter().enumerate().skip(from) {
             if !link.wants(&event) {
                 continue;
@@ -137,16 +138,21 @@ impl<'a> Transaction<'a> {
                     return Err(Undone { refusal: rejection.into(), notices });
                 }
                 Verdict::Pass => self.take_steps(link, at, &event, acts.steps).await?,
+                // a client is answered or refused, never left hanging
+                Verdict::Swallow if event.kind == Kind::Connect => {
+                    return Err(Undone::by_hub(Code::Rejected, "the connection was refused"));
+                }
                 Verdict::Swallow => {
                     self.take_steps(link, at, &event, acts.steps).await?;
                     resolve_rooms(&mut self.effects[start..], &event);
-                    self.handled = true;
+                    self.swallow(&event, start);
                     return Ok(());
                 }
             }
         }
         resolve_rooms(&mut self.effects[start..], &event);
-        self.perform(event, start)
+        self.end(event);
+        Ok(())
     }
 
     /// One plugin's turn. `None` for the acts: it failed and its policy is to skip.
@@ -245,24 +251,14 @@ impl<'a> Transaction<'a> {
         Box::pin(self.walk(event, from))
     }
 
-    /// The end of the chain. Membership changes before what its hooks emitted: a join's `joined` reaches the new
-    /// member too, a leave's `left` only those who stay.
-    fn perform(&mut self, event: Event, start: usize) -> Result<(), Undone> {
-        match (event.kind, event.room) {
+    /// Membership changes before the hooks are asked: they see it, and what they emit is delivered behind it. A join's
+    /// `joined` reaches the new member too, a leave's `left` only those who stay.
+    fn begin(&mut self, event: &Event) -> Result<(), Undone> {
+        match (event.kind, &event.room) {
             (Kind::Connect, _) => {
-                if let Some(subject) = self.context().subject.clone() {
-                    self.effects.insert(start, Effect::Connect(subject));
-                }
+                // filled in at the end, when it is known who the socket is
+                self.effects.push(Effect::Connect { user: None });
             }
-            (Kind::Message, _) => match event.audience {
-                Some(audience) => self.effects.push(Effect::Emit(Emit {
-                    audience,
-                    name: event.name,
-                    payload: event.payload,
-                    volatile: false,
-                })),
-                None => self.untargeted = true,
-            },
             (Kind::Join, Some(room)) => {
                 let max = self.limits.rooms_per_socket_max;
                 let mut rooms = self.context().my_rooms();
@@ -271,21 +267,55 @@ impl<'a> Transaction<'a> {
                 }
                 rooms.push(room.clone());
                 self.context().joined = Some(rooms);
-                self.effects.insert(start, Effect::Join(room));
+                self.effects.push(Effect::Join(room.clone()));
             }
             (Kind::Leave, Some(room)) => {
-                let mut rooms = self.context().my_rooms();
-                rooms.retain(|r| *r != room);
-                self.context().joined = Some(rooms);
-                self.effects.insert(start, Effect::Leave(room));
+                self.forget_room(room);
+                self.effects.push(Effect::Leave(room.clone()));
             }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn forget_room(&mut self, room: &Text) {
+        let mut rooms = self.context().my_rooms();
+        rooms.retain(|r| r != room);
+        self.context().joined = Some(rooms);
+    }
+
+    /// The event is removed, silently, with what [`Transaction::begin`] did for it.
+    fn swallow(&mut self, event: &Event, start: usize) {
+        self.handled = true;
+        if let (Kind::Join, Some(room)) = (event.kind, &event.room)
+            // its own hooks may have raised the leave already: who was seen to leave was there
+            && self.context().is_in(room)
+        {
+            self.forget_room(room);
+            self.effects.remove(start);
+        }
+    }
+
+    /// The end of the chain.
+    fn end(&mut self, event: Event) {
+        match (event.kind, event.audience) {
+            (Kind::Connect, _) => {
+                let user = self.context().identity().map(|i| i.user.clone());
+                let connect = self.effects.iter_mut().find(|e| matches!(e, Effect::Connect { .. }));
+                if let Some(connect) = connect {
+                    *connect = Effect::Connect { user };
+                }
+            }
+            (Kind::Message, Some(audience)) => {
+                let (name, payload) = (event.name, event.payload);
+                self.effects.push(Effect::Emit(Emit { audience, name, payload, volatile: false }));
+            }
+            (Kind::Message, None) => self.untargeted = true,
             (Kind::Disconnect, _) => {
                 self.effects.push(Effect::Disconnect { tell: event.origin != Origin::Client });
             }
-            // an answer performs nothing; a join or leave is only ever made with its room
             (Kind::Answer | Kind::Join | Kind::Leave, _) => {}
         }
-        Ok(())
     }
 }
 

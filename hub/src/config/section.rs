@@ -1,0 +1,257 @@
+//! One table of the file: each value is asked for once, by key, type and range; what nobody asked for is unknown.
+
+use std::{cell::RefCell, ops::Range, time::Duration};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::Problem;
+
+/// The text, and what was found wrong with it.
+pub struct Source<'a> {
+    pub file: String,
+    pub text: &'a str,
+    problems: RefCell<Vec<(usize, Problem)>>,
+}
+
+impl<'a> Source<'a> {
+    pub fn new(file: String, text: &'a str) -> Self {
+        Self { file, text, problems: RefCell::default() }
+    }
+
+    /// Notes a problem at a place in the text.
+    pub fn wrong(&self, at: usize, text: impl Into<String>) {
+        let before = &self.text[..self.text.floor_char_boundary(at)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+        let problem = Problem { file: self.file.clone(), line, column, text: text.into() };
+        self.problems.borrow_mut().push((at, problem));
+    }
+
+    /// All problems in the order of the text.
+    pub fn problems(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|(at, _)| *at);
+        problems.into_iter().map(|(_, problem)| problem).collect()
+    }
+}
+
+/// A table, or the lack of one: then every value is its default.
+pub struct Section<'s, 'a> {
+    source: &'s Source<'a>,
+    table: Option<&'s DeTable<'a>>,
+    /// Where it stands in the file, for what is missing in it.
+    at: usize,
+    path: String,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+/// A value with its place.
+pub struct Found<'s, 'a> {
+    pub value: &'s DeValue<'a>,
+    pub at: usize,
+    pub path: String,
+}
+
+impl<'s, 'a> Section<'s, 'a> {
+    pub fn new(source: &'s Source<'a>, table: Option<&'s DeTable<'a>>, at: usize, path: &str) -> Self {
+        Self { source, table, at, path: path.to_owned(), asked: RefCell::default() }
+    }
+
+    pub fn source(&self) -> &'s Source<'a> {
+        self.source
+    }
+
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The path of a key in it.
+    pub fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &'static str) -> Option<Found<'s, 'a>> {
+        self.asked.borrow_mut().push(key);
+        let (_, value) = self.table?.iter().find(|(k, _)| k.get_ref() == key)?;
+        Some(Found { value: value.get_ref(), at: value.span().start, path: self.key(key) })
+    }
+
+    /// A table under a key.
+    pub fn section(&self, key: &'static str) -> Section<'s, 'a> {
+        let (table, at) = match self.get(key) {
+            Some(Found { value: DeValue::Table(table), at, .. }) => (Some(table), at),
+            Some(found) => {
+                self.expected(&found, "a table");
+                (None, found.at)
+            }
+            None => (None, self.at),
+        };
+        Section::new(self.source, table, at, &self.key(key))
+    }
+
+    /// Tables under a key: `[[key]]`.
+    pub fn sections(&self, key: &'static str) -> Vec<Section<'s, 'a>> {
+        let Some(found) = self.get(key) else { return Vec::new() };
+        let DeValue::Array(items) = found.value else {
+            self.expected(&found, &format!("tables, each under [[{key}]]"));
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let path = format!("{}[{n}]", found.path);
+            match item.get_ref() {
+                DeValue::Table(table) => {
+                    sections.push(Section::new(self.source, Some(table), item.span().start, &path))
+                }
+                _ => self.source.wrong(item.span().start, format!("{path}: expected a table under [[{key}]]")),
+            }
+        }
+        sections
+    }
+
+    pub fn boolean(&self, key: &'static str, default: bool) -> bool {
+        let Some(found) = self.get(key) else { return default };
+        found.value.as_bool().unwrap_or_else(|| {
+            self.expected(&found, "true or false");
+            default
+        })
+    }
+
+    pub fn string(&self, key: &'static str) -> Option<(&'s str, Found<'s, 'a>)> {
+        let found = self.get(key)?;
+        match found.value.as_str() {
+            Some(text) => Some((text, found)),
+            None => {
+                self.expected(&found, "a string");
+                None
+            }
+        }
+    }
+
+    /// One of some words.
+    pub fn choice<T: Copy>(&self, key: &'static str, words: &[(&str, T)], default: T) -> T {
+        let Some(found) = self.get(key) else { return default };
+        let known = found.value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        known.map_or_else(
+            || {
+                let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+                self.expected(&found, &words.join(" or "));
+                default
+            },
+            |(_, value)| *value,
+        )
+    }
+
+    /// A whole number in a range.
+    pub fn number(&self, key: &'static str, range: Range<u64>, default: u64) -> u64 {
+        let Some(found) = self.get(key) else { return default };
+        let last = range.end - 1;
+        let number = found.value.as_integer().and_then(|i| {
+            u64::from_str_radix(&i.as_str().replace('_', ""), i.radix()).ok().filter(|n| range.contains(n))
+        });
+        number.unwrap_or_else(|| {
+            let what = match key.rsplit('_').next() {
+                Some("ms") => "milliseconds",
+                Some("bytes") => "bytes",
+                _ => "a whole number",
+            };
+            self.expected(&found, &format!("{what} from {} to {last}", range.start));
+            default
+        })
+    }
+
+    pub fn count(&self, key: &'static str, range: Range<u64>, default: usize) -> usize {
+        self.number(key, range, default as u64) as usize
+    }
+
+    pub fn duration(&self, key: &'static str, range: Range<u64>, default: Duration) -> Duration {
+        Duration::from_millis(self.number(key, range, default.as_millis() as u64))
+    }
+
+    /// Strings, each read by `read`, whose error says what would be right.
+    pub fn list<T>(&self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let found = self.get(key)?;
+        let DeValue::Array(items) = found.value else {
+            self.expected(&found, "a list of strings");
+            return None;
+        };
+        let mut read_items = Vec::new();
+        for (n, item) in items.iter().enumerate() {
+            let path = format!("{}[{n}]", found.path);
+            match item.get_ref().as_str() {
+                None => self
+                    .source
+                    .wrong(item.span().start, format!("{path}: expected a string, found {}", describe(item.get_ref()))),
+                Some(text) => match read(text) {
+                    Ok(value) => read_items.push(value),
+                    Err(text) => self.source.wrong(item.span().start, format!("{path}: {text}")),
+                },
+            }
+        }
+        Some(read_items)
+    }
+
+    /// Notes that a value is of the wrong kind.
+    pub fn expected(&self, found: &Found<'_, '_>, what: &str) {
+        self.source.wrong(found.at, format!("{}: expected {what}, found {}", found.path, describe(found.value)));
+    }
+
+    /// Notes keys that nobody has asked for.
+    pub fn finish(self) {
+        let asked = self.asked.borrow();
+        for (key, _) in self.table.into_iter().flatten() {
+            let name: &str = key.get_ref();
+            if asked.contains(&name) {
+                continue;
+            }
+            let nearest = asked
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
+                .min();
+            let hint = match nearest {
+                Some((_, known)) => format!("did you mean `{known}`?"),
+                None => {
+                    let mut known: Vec<&str> = asked.clone();
+                    known.sort_unstable();
+                    format!("known here are {}", known.join(", "))
+                }
+            };
+            self.source.wrong(key.span().start, format!("{}: unknown key, {hint}", self.key(name)));
+        }
+    }
+}
+
+/// A value as an error names it.
+fn describe(value: &DeValue<'_>) -> String {
+    const SHOWN_MAX: usize = 40;
+    match value {
+        DeValue::String(text) => {
+            let cut = if text.chars().count() > SHOWN_MAX { "…" } else { "" };
+            format!("\"{}{cut}\"", text.chars().take(SHOWN_MAX).collect::<String>().escape_debug())
+        }
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(_) => "a date".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+/// A TOML value as JSON: for what belongs to a plugin.
+pub fn to_json(value: &Spanned<DeValue<'_>>) -> serde_json::Value {
+    match value.get_ref() {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).unwrap_or_default().into()
+        }
+        DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().unwrap_or_default().into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Datetime(date) => date.to_string().into(),
+        DeValue::Array(items) => items.iter().map(to_json).collect(),
+        DeValue::Table(table) => table.iter().map(|(k, v)| (k.get_ref().to_string(), to_json(v))).collect(),
+    }
+}

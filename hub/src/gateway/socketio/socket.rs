@@ -1,0 +1,129 @@
+//! One client in one namespace, on its connection.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::Connection;
+use crate::{
+    event::{Payload, SocketId, Subject, Text},
+    gateway::transport::Packet,
+};
+
+/// A socket. Its public id is random and gives nobody anything.
+pub struct Socket {
+    pub subject: Arc<Subject>,
+    connection: Arc<Connection>,
+    /// It has left its namespace, or is about to: its events are ignored.
+    gone: AtomicBool,
+    /// The place on the log of its latest entry.
+    position: AtomicU64,
+    asks: Mutex<Option<Box<Asks>>>,
+}
+
+/// Emits that wait for the client's ack.
+#[derive(Default)]
+struct Asks {
+    last: i64,
+    waiting: HashMap<i64, PendingAsk>,
+}
+
+/// Whom an ack is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingAsk {
+    pub plugin: Text,
+    pub tag: Text,
+}
+
+impl Socket {
+    pub(super) fn new(subject: Arc<Subject>, connection: Arc<Connection>) -> Arc<Self> {
+        Arc::new(Self {
+            subject,
+            connection,
+            gone: AtomicBool::new(false),
+            position: AtomicU64::new(0),
+            asks: Mutex::default(),
+        })
+    }
+
+    pub fn id(&self) -> SocketId {
+        self.subject.id
+    }
+
+    pub fn namespace(&self) -> &Text {
+        &self.subject.namespace
+    }
+
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Whether it has left its namespace.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Marks it as gone. False when it was already: then somebody else ends it.
+    pub fn leave(&self) -> bool {
+        !self.gone.swap(true, Ordering::AcqRel)
+    }
+
+    /// The place on the log of its latest entry; 0 when it has none.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub fn set_position(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Writes at once when the client can take it, else queues. False: the connection is at its end.
+    pub fn send(&self, packet: &Arc<Packet>) -> bool {
+        self.connection.send(packet)
+    }
+
+    /// Notes an ask and gives the ack id for its packet; `None` when too many wait already.
+    pub fn note_ask(&self, ask: PendingAsk, max: usize) -> Option<i64> {
+        let mut asks = self.asks.lock();
+        let asks = asks.get_or_insert_default();
+        if asks.waiting.len() >= max {
+            return None;
+        }
+        asks.last += 1;
+        let id = asks.last;
+        asks.waiting.insert(id, ask);
+        Some(id)
+    }
+
+    /// The ask that waits under this id, once.
+    pub fn take_ask(&self, id: i64) -> Option<PendingAsk> {
+        let mut slot = self.asks.lock();
+        let asks = slot.as_mut()?;
+        let ask = asks.waiting.remove(&id)?;
+        // ids go on counting as long as there are some; a client's late ack for an old one finds nothing
+        if asks.waiting.is_empty() && asks.waiting.capacity() > 64 {
+            asks.waiting = HashMap::new();
+        }
+        Some(ask)
+    }
+
+    /// All asks that will get no answer any more.
+    pub fn take_asks(&self) -> Vec<PendingAsk> {
+        self.asks.lock().take().map(|asks| asks.waiting.into_values().collect()).unwrap_or_default()
+    }
+}
+
+/// A message as its client sent it.
+#[derive(Debug)]
+pub struct Message {
+    pub name: Text,
+    pub payload: Payload,
+    /// The number under which the client waits for an answer.
+    pub ack: Option<i64>,
+}

@@ -1,0 +1,9 @@
+//! What scenarios need: a node in this process, the plugins as real components, and a small client.
+
+pub mod client;
+pub mod node;
+pub mod plugins;
+pub mod script;
+
+pub use client::Client;
+pub use node::Node;
