@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,7 +11,8 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Server,
+    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Server, WORKERS,
+    check::check,
     error::Problem,
     section::{Section, Source, to_json},
 };
@@ -28,6 +30,9 @@ use crate::{
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const GIB: u64 = 1 << 30;
 const NAME_MAX_BYTES: usize = 64;
+const ENGINE_INSTANCES: Range<u64> = 1..100_001;
+/// From one page to what 32 bits address.
+const ENGINE_MEMORY_BYTES: Range<u64> = 65_536..4 * GIB + 1;
 
 /// Reads the text of a file; `path` is for errors, and for what the file names relative to itself.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
@@ -53,19 +58,11 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
 fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let server = server(root, base);
     let limits = limits(root);
-    if limits.chain_timeout >= server.ping_timeout {
-        root.source().wrong(
-            root.section("limits").get("chain_timeout_ms").map_or(0, |f| f.at),
-            format!(
-                "limits.chain_timeout_ms: {} must be below server.ping_timeout_ms, which is {}",
-                limits.chain_timeout.as_millis(),
-                server.ping_timeout.as_millis()
-            ),
-        );
-    }
     let engine = engine(root);
-    let plugins = plugins(root, base, &engine);
-    Config { server, limits, namespaces: namespaces(root), engine, log: log(root), plugins }
+    let (defaults, plugins) = plugins(root, base);
+    let config = Config { server, limits, namespaces: namespaces(root), engine, log: log(root), plugins };
+    check(root, &config, &defaults);
+    config
 }
 
 fn server(root: &Section<'_, '_>, base: &Path) -> Server {
@@ -105,7 +102,7 @@ fn server(root: &Section<'_, '_>, base: &Path) -> Server {
             .list("trusted_proxies", |text| text.parse::<IpNetwork>().map_err(|e| e.to_string()))
             .unwrap_or_default(),
         static_dir: static_dir(&section, base),
-        workers: section.get("workers").map(|_| section.count("workers", 1..1025, 1)),
+        workers: section.get("workers").map(|_| section.count("workers", WORKERS, 1)),
         origins: origins(&cors),
         credentials: cors.boolean("credentials", node.credentials),
     };
@@ -205,8 +202,8 @@ fn namespaces(root: &Section<'_, '_>) -> Namespaces {
 fn engine(root: &Section<'_, '_>) -> Engine {
     let section = root.section("engine");
     let engine = Engine {
-        instances_max: section.number("instances_max", 1..100_001, 512) as u32,
-        memory_max_bytes: section.count("memory_max_bytes", 65_536..4 * GIB, 256 << 20),
+        instances_max: section.number("instances_max", ENGINE_INSTANCES, 512) as u32,
+        memory_max_bytes: section.count("memory_max_bytes", ENGINE_MEMORY_BYTES, 256 << 20),
         stack_max_bytes: section.count("stack_max_bytes", 65_536..(64 << 20) + 1, 512 << 10),
     };
     section.finish();
@@ -215,33 +212,30 @@ fn engine(root: &Section<'_, '_>) -> Engine {
 
 fn log(root: &Section<'_, '_>) -> Log {
     let section = root.section("log");
-    let level = match section.string("level") {
-        None => "info".to_owned(),
-        Some((text, found)) => {
-            if tracing_subscriber::EnvFilter::try_new(text).is_err() || text.is_empty() {
-                section.expected(
-                    &found,
-                    "a level (error, warn, info, debug, trace), or directives as in \"info,plugin=debug\"",
-                );
-            }
-            text.to_owned()
+    let level = section.string("level").and_then(|(text, found)| {
+        let level = Log::parse_level(text);
+        if level.is_none() {
+            section.expected(&found, Log::LEVELS);
         }
-    };
-    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let format = section.choice("format", &formats, LogFormat::Auto);
+        level
+    });
+    let level = level.unwrap_or_else(|| "info".to_owned());
+    let format = section.choice("format", &LogFormat::WORDS, LogFormat::Auto);
     section.finish();
     Log { level, format }
 }
 
-fn plugins(root: &Section<'_, '_>, base: &Path, engine: &Engine) -> Vec<PluginConfig> {
+/// The limits that plugins inherit, and the plugins.
+fn plugins(root: &Section<'_, '_>, base: &Path) -> (PluginLimits, Vec<PluginConfig>) {
     let defaults = root.section("plugin_defaults");
-    let default_limits = plugin_limits(&defaults, &PluginLimits::default(), engine);
+    let default_limits = plugin_limits(&defaults, &PluginLimits::default());
     defaults.finish();
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut plugins = Vec::new();
     for (n, section) in root.sections("plugin").into_iter().enumerate() {
-        let plugin = plugin(&section, base, &default_limits, engine);
-        if let Some(first) = names.insert(plugin.name.clone(), n) {
+        let plugin = plugin(&section, base, &default_limits);
+        let first = (!plugin.name.is_empty()).then(|| *names.entry(plugin.name.clone()).or_insert(n));
+        if let Some(first) = first.filter(|first| *first != n) {
             let at = section.get("name").map_or(section.at(), |f| f.at);
             let text = format!("{}: `{}` is the name of plugin[{first}] already", section.key("name"), plugin.name);
             section.source().wrong(at, text);
@@ -249,10 +243,10 @@ fn plugins(root: &Section<'_, '_>, base: &Path, engine: &Engine) -> Vec<PluginCo
         section.finish();
         plugins.push(plugin);
     }
-    plugins
+    (default_limits, plugins)
 }
 
-fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits, engine: &Engine) -> PluginConfig {
+fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> PluginConfig {
     let missing = |key: &str, example: &str| {
         section.source().wrong(section.at(), format!("{}: missing, write {key} = {example}", section.key(key)));
     };
@@ -271,10 +265,12 @@ fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits, engine:
             String::new()
         }
     };
+    let enabled = section.boolean("enabled", true);
     let file = match section.string("file") {
         Some((text, found)) => {
             let file = base.join(text);
-            if !file.is_file() {
+            // one that is not loaded may still be built
+            if enabled && !file.is_file() {
                 section.expected(&found, "a .wasm file that exists, seen from the folder of this file");
             }
             file
@@ -297,10 +293,10 @@ fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits, engine:
         name,
         file,
         namespaces: section.list("namespaces", pattern).unwrap_or_else(|| Pattern::parse("*").into_iter().collect()),
-        enabled: section.boolean("enabled", true),
+        enabled,
         capabilities: section.list("capabilities", capability).unwrap_or_default(),
         policy: policy(section),
-        limits: plugin_limits(section, limits, engine),
+        limits: plugin_limits(section, limits),
         config: config(section),
     }
 }
@@ -322,19 +318,18 @@ fn policy(section: &Section<'_, '_>) -> [Policy; 6] {
     }
 }
 
-fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits, engine: &Engine) -> PluginLimits {
+fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits) -> PluginLimits {
     let section = parent.section("limits");
-    let memory_max = engine.memory_max_bytes as u64 + 1;
     let limits = PluginLimits {
         cpu: section.duration("cpu_ms", 1..10_001, base.cpu),
         wall: section.duration("wall_ms", 1..60_001, base.wall),
         init: section.duration("init_ms", 1..60_001, base.init),
-        memory_max_bytes: section.count("memory_max_bytes", 65_536..memory_max, base.memory_max_bytes),
+        memory_max_bytes: section.count("memory_max_bytes", ENGINE_MEMORY_BYTES, base.memory_max_bytes),
         output_max_bytes: section.count("output_max_bytes", 1..GIB, base.output_max_bytes),
         effects_max: section.count("effects_max", 1..1_000_001, base.effects_max),
         log_lines_max: section.count("log_lines_max", 0..100_001, base.log_lines_max),
         log_line_max_bytes: section.count("log_line_max_bytes", 16..65_537, base.log_line_max_bytes),
-        instances_max: section.count("instances_max", 1..u64::from(engine.instances_max) + 1, base.instances_max),
+        instances_max: section.count("instances_max", ENGINE_INSTANCES, base.instances_max),
         instance_wait: section.duration("instance_wait_ms", 1..60_001, base.instance_wait),
     };
     section.finish();

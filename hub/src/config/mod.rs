@@ -1,14 +1,16 @@
 //! What an operator decides: `hub.toml` and flags, read once into a checked [`Config`].
 
+mod check;
+mod effective;
 mod error;
 mod file;
 mod section;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use self::error::{ConfigError, Problem};
 use crate::{
@@ -20,6 +22,9 @@ use crate::{
     pipeline::chain::Policy,
     plugin::settings::{Capability, Limits as PluginLimits},
 };
+
+/// How many threads a node's runtime may have.
+pub(crate) const WORKERS: Range<u64> = 1..1025;
 
 /// A node's settings, checked: what is here can be used as it is.
 #[derive(Clone, Debug)]
@@ -103,11 +108,31 @@ pub struct Engine {
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// A level, or `tracing` directives: `info,plugin=debug`.
+    /// A level, or levels by target: `info,hub::plugin=debug`. What [`Log::parse_level`] takes.
     pub level: String,
     pub format: LogFormat,
 }
 
+impl Log {
+    /// What a level must be, in words.
+    pub(crate) const LEVELS: &str =
+        "a level (off, error, warn, info, debug, trace), or levels by target as in \"info,hub::plugin=debug\"";
+
+    /// `text`, when it is a level or levels by target. A misspelt level would pass as a target with `tracing` itself.
+    pub(crate) fn parse_level(text: &str) -> Option<String> {
+        const WORDS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let is_target = |target: &str| {
+            !target.is_empty() && target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
+        };
+        let is_directive = |directive: &str| match directive.split_once('=') {
+            Some((target, level)) => is_target(target) && WORDS.contains(&level),
+            None => WORDS.contains(&directive),
+        };
+        text.split(',').all(is_directive).then(|| text.to_owned())
+    }
+}
+
+/// How a line of the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
@@ -116,8 +141,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// One `[[plugin]]`.
-#[derive(Clone, Debug)]
+impl LogFormat {
+    /// The formats by their names.
+    pub(crate) const WORDS: [(&str, LogFormat); 3] =
+        [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+/// One `[[plugin]]`. Its `Debug` text shows nothing of what looks like a secret.
+#[derive(Clone)]
 pub struct PluginConfig {
     pub name: String,
     pub file: PathBuf,
@@ -129,6 +160,22 @@ pub struct PluginConfig {
     pub limits: PluginLimits,
     /// The plugin's own.
     pub config: Value,
+}
+
+impl fmt::Debug for PluginConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, file, namespaces, enabled, capabilities, policy, limits, config } = self;
+        f.debug_struct("PluginConfig")
+            .field("name", name)
+            .field("file", file)
+            .field("namespaces", namespaces)
+            .field("enabled", enabled)
+            .field("capabilities", capabilities)
+            .field("policy", policy)
+            .field("limits", limits)
+            .field("config", &effective::masked(config))
+            .finish()
+    }
 }
 
 /// What flags and environment say over the file.
@@ -155,74 +202,24 @@ impl Config {
     pub fn load(path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
-        let mut config = file::parse(&text, path)?;
-        config.server.listen = overrides.listen.unwrap_or(config.server.listen);
-        config.server.workers = overrides.workers.or(config.server.workers);
-        config.log.level = overrides.log_level.unwrap_or(config.log.level);
-        config.log.format = overrides.log_format.unwrap_or(config.log.format);
-        Ok(config)
+        Ok(file::parse(&text, path)?.under(overrides))
     }
 
-    /// What is in force, as JSON for the log: without what looks like a secret.
+    /// The defaults with the overrides over them: a node without a file.
+    pub fn without_file(overrides: Overrides) -> Self {
+        Self::default().under(overrides)
+    }
+
+    /// What is in force, as it would stand in a file: without what looks like a secret.
     pub fn effective(&self) -> Value {
-        let ms = |d: Duration| d.as_millis() as u64;
-        let (server, limits) = (&self.server, &self.limits);
-        json!({
-            "server": {
-                "listen": server.listen.to_string(),
-                "path": server.path,
-                "parser": match server.parser { Encoding::Json => "json", Encoding::Msgpack => "msgpack" },
-                "polling": server.polling,
-                "websocket": server.websocket,
-                "allow_upgrades": server.allow_upgrades,
-                "ping_interval_ms": ms(server.ping_interval),
-                "ping_timeout_ms": ms(server.ping_timeout),
-                "upgrade_timeout_ms": ms(server.upgrade_timeout),
-                "connect_timeout_ms": ms(server.connect_timeout),
-                "close_timeout_ms": ms(server.close_timeout),
-                "header_read_timeout_ms": ms(server.header_read_timeout),
-                "body_timeout_ms": ms(server.body_timeout),
-                "static_dir": server.static_dir.as_ref().map(|d| d.display().to_string()),
-                "workers": server.workers,
-                "origins": format!("{:?}", server.origins),
-            },
-            "limits": {
-                "max_payload_bytes": limits.max_payload_bytes,
-                "send_queue_max_bytes": limits.send_queue_max_bytes,
-                "connections_max": limits.connections_max,
-                "connections_per_address_max": limits.connections_per_address_max,
-                "namespaces_per_connection_max": limits.namespaces_per_connection_max,
-                "rooms_per_socket_max": limits.rooms_per_socket_max,
-                "bus_queue_max_bytes": limits.bus_queue_max_bytes,
-                "chain_timeout_ms": ms(limits.chain_timeout),
-            },
-            "namespaces": self.namespaces.allow.iter().map(Pattern::as_str).collect::<Vec<_>>(),
-            "plugins": self.plugins.iter().map(|plugin| json!({
-                "name": plugin.name,
-                "file": plugin.file.display().to_string(),
-                "enabled": plugin.enabled,
-                "namespaces": plugin.namespaces.iter().map(Pattern::as_str).collect::<Vec<_>>(),
-                "capabilities": plugin.capabilities.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
-                "config": masked(&plugin.config),
-            })).collect::<Vec<_>>(),
-        })
+        effective::effective(self)
     }
-}
 
-/// Words in a key that say its value is nobody's business.
-const SECRET_WORDS: [&str; 5] = ["secret", "token", "password", "key", "credential"];
-
-fn masked(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| {
-                let lower = key.to_lowercase();
-                let is_secret = SECRET_WORDS.iter().any(|w| lower.contains(w));
-                (key.clone(), if is_secret { json!("***") } else { masked(value) })
-            })
-            .collect(),
-        Value::Array(items) => items.iter().map(masked).collect(),
-        other => other.clone(),
+    fn under(mut self, overrides: Overrides) -> Self {
+        self.server.listen = overrides.listen.unwrap_or(self.server.listen);
+        self.server.workers = overrides.workers.or(self.server.workers);
+        self.log.level = overrides.log_level.unwrap_or(self.log.level);
+        self.log.format = overrides.log_format.unwrap_or(self.log.format);
+        self
     }
 }

@@ -28,6 +28,15 @@ impl<'a> Source<'a> {
         self.problems.borrow_mut().push((at, problem));
     }
 
+    /// Whether there is a problem of a key, or of something in it: then its value is not the one that was written.
+    fn is_wrong(&self, path: &str) -> bool {
+        let of_key = |problem: &Problem| {
+            let rest = problem.text.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with([':', '[']))
+        };
+        self.problems.borrow().iter().any(|(_, problem)| of_key(problem))
+    }
+
     /// All problems in the order of the text.
     pub fn problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
@@ -76,6 +85,39 @@ impl<'s, 'a> Section<'s, 'a> {
         self.asked.borrow_mut().push(key);
         let (_, value) = self.table?.iter().find(|(k, _)| k.get_ref() == key)?;
         Some(Found { value: value.get_ref(), at: value.span().start, path: self.key(key) })
+    }
+
+    /// Where a value is written in the file, by its path: `plugin[2].limits.cpu_ms`. Asked of the root.
+    pub fn place(&self, path: &str) -> Option<usize> {
+        let mut table = self.table?;
+        let mut steps = path.split('.').peekable();
+        while let Some(step) = steps.next() {
+            let (key, index) = match step.split_once('[') {
+                Some((key, index)) => (key, Some(index.trim_end_matches(']').parse::<usize>().ok()?)),
+                None => (step, None),
+            };
+            let (_, mut value) = table.iter().find(|(k, _)| k.get_ref() == key)?;
+            if let Some(index) = index {
+                value = value.get_ref().as_array()?.get(index)?;
+            }
+            match (steps.peek(), value.get_ref()) {
+                (None, _) => return Some(value.span().start),
+                (Some(_), DeValue::Table(inner)) => table = inner,
+                (Some(_), _) => return None,
+            }
+        }
+        None
+    }
+
+    /// Notes that values do not go together, at the first of `paths` that is written. When one of them is wrong
+    /// by itself, that is all that is said. Asked of the root.
+    pub fn conflict(&self, paths: &[&str], text: &str) {
+        if paths.iter().any(|path| self.source.is_wrong(path)) {
+            return;
+        }
+        let written = paths.iter().find_map(|path| Some((path, self.place(path)?)));
+        let (path, at) = written.unwrap_or((&paths[0], self.at));
+        self.source.wrong(at, format!("{path}: {text}"));
     }
 
     /// A table under a key.

@@ -1,0 +1,160 @@
+//! A config as it would stand in a file, for the log and for those who ask what is in force.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Config, LogFormat, PluginConfig};
+use crate::{
+    event::Kind,
+    gateway::{socketio::Encoding, transport::Origins},
+    pattern::Pattern,
+    pipeline::chain::Policy,
+};
+
+/// Words in a key that say its value is nobody's business.
+const SECRET_WORDS: [&str; 6] = ["secret", "token", "password", "passphrase", "key", "credential"];
+/// What stands in its place.
+const MASK: &str = "***";
+
+/// Every key with its value; keys that may be left out and hold nothing are left out.
+pub fn effective(config: &Config) -> Value {
+    let Config { namespaces, engine, log, plugins, .. } = config;
+    let format = LogFormat::WORDS.iter().find(|(_, format)| *format == log.format).map(|(word, _)| *word);
+    let mut effective = json!({
+        "server": server(config),
+        "limits": limits(config),
+        "namespaces": { "allow": patterns(&namespaces.allow) },
+        "engine": {
+            "instances_max": engine.instances_max,
+            "memory_max_bytes": engine.memory_max_bytes,
+            "stack_max_bytes": engine.stack_max_bytes,
+        },
+        "log": { "level": log.level, "format": format },
+    });
+    if !plugins.is_empty() {
+        effective["plugin"] = plugins.iter().map(plugin).collect();
+    }
+    effective
+}
+
+fn server(config: &Config) -> Value {
+    let server = &config.server;
+    let transports = [("polling", server.polling), ("websocket", server.websocket)];
+    let mut table = json!({
+        "listen": server.listen.to_string(),
+        "path": server.path,
+        "parser": match server.parser {
+            Encoding::Json => "json",
+            Encoding::Msgpack => "msgpack",
+        },
+        "transports": transports.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect::<Vec<_>>(),
+        "allow_upgrades": server.allow_upgrades,
+        "ping_interval_ms": ms(server.ping_interval),
+        "ping_timeout_ms": ms(server.ping_timeout),
+        "upgrade_timeout_ms": ms(server.upgrade_timeout),
+        "connect_timeout_ms": ms(server.connect_timeout),
+        "close_timeout_ms": ms(server.close_timeout),
+        "header_read_timeout_ms": ms(server.header_read_timeout),
+        "body_timeout_ms": ms(server.body_timeout),
+        "handshake_timeout_ms": ms(server.handshake_timeout),
+        "keep_alive_idle_timeout_ms": ms(server.keep_alive_idle_timeout),
+        "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "cors": {
+            "origins": match &server.origins {
+                Origins::Any => vec!["*"],
+                Origins::List(origins) => origins.iter().map(String::as_str).collect(),
+                Origins::SameOrigin => Vec::new(),
+            },
+            "credentials": server.credentials,
+        },
+    });
+    if let Some(dir) = &server.static_dir {
+        table["static_dir"] = json!(dir.display().to_string());
+    }
+    if let Some(workers) = server.workers {
+        table["workers"] = json!(workers);
+    }
+    table
+}
+
+fn limits(config: &Config) -> Value {
+    let limits = &config.limits;
+    json!({
+        "max_payload_bytes": limits.max_payload_bytes,
+        "send_queue_max_bytes": limits.send_queue_max_bytes,
+        "connections_max": limits.connections_max,
+        "connections_per_address_max": limits.connections_per_address_max,
+        "namespaces_per_connection_max": limits.namespaces_per_connection_max,
+        "namespaces_max": limits.namespaces_max,
+        "namespace_max_bytes": limits.namespace_max_bytes,
+        "rooms_per_socket_max": limits.rooms_per_socket_max,
+        "event_name_max_bytes": limits.event_name_max_bytes,
+        "attachments_max": limits.attachments_max,
+        "effects_max": limits.effects_max,
+        "orders_pending_max": limits.orders_pending_max,
+        "asks_pending_max": limits.asks_pending_max,
+        "bus_queue_max_bytes": limits.bus_queue_max_bytes,
+        "bus_append_timeout_ms": ms(limits.bus_append_timeout),
+        "chain_timeout_ms": ms(limits.chain_timeout),
+    })
+}
+
+fn plugin(plugin: &PluginConfig) -> Value {
+    let limits = &plugin.limits;
+    let policy: Map<String, Value> =
+        Kind::ALL.into_iter().zip(plugin.policy).map(|(kind, policy)| (kind.hook().into(), word(policy))).collect();
+    json!({
+        "name": plugin.name,
+        "file": plugin.file.display().to_string(),
+        "enabled": plugin.enabled,
+        "namespaces": patterns(&plugin.namespaces),
+        "capabilities": plugin.capabilities.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
+        "policy": policy,
+        "limits": {
+            "cpu_ms": ms(limits.cpu),
+            "wall_ms": ms(limits.wall),
+            "init_ms": ms(limits.init),
+            "memory_max_bytes": limits.memory_max_bytes,
+            "output_max_bytes": limits.output_max_bytes,
+            "effects_max": limits.effects_max,
+            "log_lines_max": limits.log_lines_max,
+            "log_line_max_bytes": limits.log_line_max_bytes,
+            "instances_max": limits.instances_max,
+            "instance_wait_ms": ms(limits.instance_wait),
+        },
+        "config": masked(&plugin.config),
+    })
+}
+
+fn word(policy: Policy) -> Value {
+    json!(match policy {
+        Policy::Reject => "reject",
+        Policy::Skip => "skip",
+    })
+}
+
+fn patterns(patterns: &[Pattern]) -> Vec<&str> {
+    patterns.iter().map(Pattern::as_str).collect()
+}
+
+/// Config holds whole milliseconds, fewer than there are in a day.
+fn ms(duration: Duration) -> u64 {
+    duration.as_millis() as u64
+}
+
+/// A value without what its keys call a secret.
+pub fn masked(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| {
+                let lower = key.to_lowercase();
+                let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
+                (key.clone(), if is_secret { json!(MASK) } else { masked(value) })
+            })
+            .collect(),
+        Value::Array(items) => items.iter().map(masked).collect(),
+        other => other.clone(),
+    }
+}
