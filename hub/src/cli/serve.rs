@@ -1,0 +1,220 @@
+//! `hubbub serve`: from flags to a node that runs until it is told to end.
+
+use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, thread::available_parallelism, time::Duration};
+
+use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
+
+use super::{USAGE, fail, logging};
+use crate::config::{Config, ConfigError, Log, LogFormat, Overrides, WORKERS};
+
+/// What may still run when the node has ended: nothing of it is worth waiting for longer.
+const RUNTIME_END_TIMEOUT: Duration = Duration::from_secs(2);
+/// Files that a node opens besides its connections.
+const OTHER_FILES: u64 = 64;
+
+/// Run a node.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The config; without one a node without plugins
+    #[arg(long, short, value_name = "FILE", env = "HUBBUB_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Where to listen, in place of server.listen
+    #[arg(long, value_name = "ADDR:PORT", env = "HUBBUB_LISTEN")]
+    listen: Option<SocketAddr>,
+
+    /// Threads that run connections and plugins, in place of server.workers
+    #[arg(long, value_name = "N", env = "HUBBUB_WORKERS", value_parser = parse_workers)]
+    workers: Option<usize>,
+
+    /// What is logged, in place of log.level: a level, or levels by target as in info,hub::plugin=debug
+    #[arg(long, value_name = "LEVEL", env = "HUBBUB_LOG_LEVEL", value_parser = parse_level)]
+    log_level: Option<String>,
+
+    /// How it is logged, in place of log.format
+    #[arg(long, value_name = "FORMAT", env = "HUBBUB_LOG_FORMAT", value_parser = log_formats())]
+    log_format: Option<LogFormat>,
+}
+
+fn parse_workers(text: &str) -> Result<usize, String> {
+    let workers = text.parse().ok().filter(|n| WORKERS.contains(n));
+    let (min, last) = (WORKERS.start, WORKERS.end - 1);
+    workers.map(|n| n as usize).ok_or_else(|| format!("expected a whole number from {min} to {last}"))
+}
+
+fn parse_level(text: &str) -> Result<String, String> {
+    Log::parse_level(text).ok_or_else(|| format!("expected {}", Log::LEVELS))
+}
+
+fn log_formats() -> impl TypedValueParser<Value = LogFormat> {
+    let words = PossibleValuesParser::new(LogFormat::WORDS.map(|(word, _)| word));
+    words.map(|text| LogFormat::WORDS.into_iter().find(|(word, _)| *word == text).map_or(LogFormat::Auto, |(_, f)| f))
+}
+
+/// Runs a node until SIGINT or SIGTERM; a second signal ends the process at once.
+pub fn run(args: Args) -> ExitCode {
+    let config = match load(args) {
+        Ok(config) => config,
+        Err(error) => return fail(USAGE.into(), error),
+    };
+    if let Err(error) = logging::init(&config.log) {
+        return fail(ExitCode::FAILURE, format_args!("the log does not start: {error:#}"));
+    }
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %format_args!("{error:#}"), "the node does not run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(args: Args) -> Result<Config, ConfigError> {
+    let Args { config, listen, workers, log_level, log_format } = args;
+    let overrides = Overrides { listen, log_level, log_format, workers };
+    match config {
+        Some(file) => Config::load(&file, overrides),
+        None => Ok(Config::without_file(overrides)),
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    tracing::info!(config = %config.effective(), "config");
+    check_open_files(config.limits.connections_max);
+    let runtime = runtime(config.server.workers).context("cannot start threads")?;
+    let served = runtime.block_on(async {
+        let listener = bind(config.server.listen).await?;
+        let shutdown = shutdown_signal().context("cannot listen for signals")?;
+        crate::run(config, listener, shutdown).await
+    });
+    runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
+    served
+}
+
+fn runtime(workers: Option<usize>) -> io::Result<Runtime> {
+    let workers = workers.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+    Builder::new_multi_thread().worker_threads(workers).thread_name("hubbub-worker").enable_all().build()
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| match address.port() {
+        0 => format!("cannot listen on {address}"),
+        port => format!("cannot listen on {address}; is port {port} free, and may this user listen there?"),
+    })
+}
+
+/// Ready at the first SIGINT or SIGTERM. A second one ends the process.
+fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let (first, asked) = oneshot::channel();
+    tokio::spawn(async move {
+        next(&mut interrupts, &mut terminations).await;
+        // nobody waits when the node has ended by itself
+        let _ = first.send(());
+        next(&mut interrupts, &mut terminations).await;
+        tracing::warn!("told to end a second time: ending at once");
+        std::process::exit(1);
+    });
+    Ok(async {
+        // without a sender the runtime is going down, which is a reason to end as well
+        let _ = asked.await;
+    })
+}
+
+async fn next(interrupts: &mut Signal, terminations: &mut Signal) {
+    tokio::select! {
+        _ = interrupts.recv() => {}
+        _ = terminations.recv() => {}
+    }
+}
+
+/// Says so when the system will refuse connections that the config allows.
+fn check_open_files(connections_max: usize) {
+    let Some(allowed) = fs::read_to_string("/proc/self/limits").ok().and_then(|limits| parse_open_files(&limits))
+    else {
+        return;
+    };
+    let needed = connections_max as u64 + OTHER_FILES;
+    if allowed < needed {
+        tracing::warn!(
+            limit = "connections_max",
+            needed,
+            allowed,
+            "the system lets this process open fewer files than limits.connections_max needs: raise `ulimit -n`"
+        );
+    }
+}
+
+/// The soft limit; `None` when there is none.
+fn parse_open_files(limits: &str) -> Option<u64> {
+    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[track_caller]
+    fn check_wrong(flags: &[&str], expected: &str) {
+        let error = Command::try_parse_from(["serve"].iter().chain(flags)).err().expect("it is wrong").to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn wrong_flags_say_what_would_be_right() {
+        check_wrong(&["--listen", "3000"], "invalid value '3000' for '--listen <ADDR:PORT>'");
+        check_wrong(&["--workers", "0"], "expected a whole number from 1 to 1024");
+        check_wrong(&["--log-level", "loud"], "expected a level (off, error, warn, info, debug, trace)");
+        check_wrong(&["--log-format", "xml"], "[possible values: auto, text, json]");
+        check_wrong(&["--config"], "a value is required for '--config <FILE>'");
+    }
+
+    #[test]
+    fn flags_stand_over_the_defaults() {
+        let flags =
+            ["serve", "--listen", "[::1]:0", "--workers", "3", "--log-level", "warn,hub=debug", "--log-format", "json"];
+        let config = load(Command::try_parse_from(flags).unwrap().args).unwrap();
+        assert_eq!(config.server.listen.to_string(), "[::1]:0");
+        assert_eq!(config.server.workers, Some(3));
+        assert_eq!(config.log, Log { level: "warn,hub=debug".into(), format: LogFormat::Json });
+    }
+
+    #[test]
+    fn the_limit_on_open_files_is_read() {
+        assert_eq!(
+            parse_open_files("Max cpu time  unlimited\nMax open files     1024     20000    files\n"),
+            Some(1024)
+        );
+        assert_eq!(parse_open_files("Max open files     unlimited     unlimited    files\n"), None);
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_said_in_one_line() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = first.local_addr().unwrap();
+        let error = format!("{:#}", bind(address).await.unwrap_err());
+        let (said, port) = (format!("cannot listen on {address}"), address.port());
+        assert_eq!(
+            error,
+            format!(
+                "{said}; is port {port} free, and may this user listen there?: Address already in use (os error 98)"
+            )
+        );
+    }
+}
