@@ -3,6 +3,7 @@
 //! [`run`] is a whole node: the binary and the tests start the very same one.
 
 pub mod bus;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod event;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: see `hub::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hub::cli::main()
+}
