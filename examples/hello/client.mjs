@@ -10,6 +10,6 @@ socket.on("connect_error", (error) => {
 });
 
 socket.on("connect", async () => {
-  console.log(await socket.timeout(5000).emitWithAck("hello", { name: "world" }));
+  console.log(await socket.timeout(5000).emitWithAck("hello", "world"));
   socket.close();
 });

@@ -90,8 +90,8 @@ async function bench(server, args) {
 
 /** The benches inside the process: what they print as one JSON object a line. */
 async function runMicro() {
-  console.error("$ cargo bench -p hub");
-  const { code, stdout } = await capture("cargo", ["bench", "-p", "hub", "--benches"]);
+  console.error("$ cargo bench --workspace --bench chain");
+  const { code, stdout } = await capture("cargo", ["bench", "--workspace", "--bench", "chain"]);
   if (code !== 0) {
     console.error(`cargo bench failed with exit code ${code}`);
     process.exit(1);

@@ -53,7 +53,7 @@ export function printMemory(memory, servers) {
 /** Prints what the in-process benches said. */
 export function microLines(micro) {
   if (micro.length > 0) {
-    console.log("\nin the process (cargo bench -p hub)");
+    console.log("\nin the process (cargo bench --workspace --bench chain)");
     micro.forEach((line) => console.log(`  ${JSON.stringify(line)}`));
   }
 }

@@ -35,10 +35,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 /** Builds what the chosen servers need; ends the process when that fails. */
 export function build(servers) {
-  const packages = ["-p", "hub", ...(servers.includes("socketioxide") ? ["-p", "peer-socketioxide"] : [])];
-  command("cargo", ["build", "--release", ...packages]);
+  // one selection for all builds: others would build wasmtime again with other features
+  command("cargo", ["build", "--release", "--workspace", "--bins"]);
   if (servers.includes("hubbub")) {
-    const plugins = ["-p", "rooms", "-p", "word-filter", "-p", "echo"];
+    const plugins = ["-p", "rooms", "-p", "word-filter", "-p", "echo", "-p", "pass"];
     command("cargo", ["build", "--profile", "plugin", "--target", "wasm32-wasip2", ...plugins]);
   }
   if (servers.includes("node") && !existsSync(join(nodePeer, "node_modules"))) {

@@ -17,7 +17,8 @@ origins = ["*"]
 
 [limits]
 max_payload_bytes = 1_000_000
-chain_timeout_ms = 150
+chain_timeout_ms = 100
+bus_append_timeout_ms = 50
 
 [namespaces]
 allow = ["/", "/custom", "/many-*", "/chat", "/filtered"]

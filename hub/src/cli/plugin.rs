@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .iter()
                 .find(|p| p.file.canonicalize().is_ok_and(|f| f == wanted))
                 .with_context(|| format!("no [[plugin]] of `{}` has this file", path.display()))?;
-            crate::load_plugin(&engine, plugin).await?;
+            crate::run::load_plugin(&engine, plugin).await?;
             note(json, "it would be loaded: its capabilities are granted, and its init takes the config");
         }
     }
