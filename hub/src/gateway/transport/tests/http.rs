@@ -136,8 +136,8 @@ async fn the_handshake_is_kept_with_the_connection() {
     wire.send("4keep").await;
     wire.send("4done").await;
     while wire.next().await != text("4done") {}
-    let kept = server.kept();
-    let handshake = kept[0].handshake();
+    let kept = server.kept().await;
+    let handshake = kept.handshake();
     assert_eq!(handshake.address().to_string(), "192.0.2.7");
     assert_eq!(handshake.header("cookie"), Some("a=b"));
     assert_eq!(handshake.query("token").as_deref(), Some("töp"));

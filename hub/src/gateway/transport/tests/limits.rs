@@ -1,10 +1,13 @@
 //! Clients that take too little or are too many; what an idle connection costs.
 
+use tokio::io::AsyncWriteExt;
+
 use super::{
     super::*,
     app::{Event, TestApp},
     client::*,
     server::{Server, quiet},
+    soon, until,
 };
 
 #[tokio::test]
@@ -31,7 +34,7 @@ async fn what_waits_is_bounded_in_bytes_and_one_long_packet_may_wait_alone() {
     let server = Server::with(Settings { send_queue_max_bytes: 1000, ..quiet() }).await;
     let session = Polling::open(server.address).await;
     session.say("4keep").await;
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     assert!(connection.send(&Packet::message(&"l".repeat(5000), &[])), "alone it may");
     assert_eq!(session.packets().await[0].len(), 5001);
     for _ in 0..9 {
@@ -47,12 +50,16 @@ async fn a_flood_of_pings_by_a_client_that_does_not_read_is_cut() {
     let mut server = Server::with(Settings { send_queue_max_bytes: 100_000, ..quiet() }).await;
     let wire = Wire::over(Http::connect_narrow(server.address).await).await;
     let pings = masked(FIN_PING, &[0; 125]).repeat(500);
-    let (mut read, mut write) = wire.http.stream.into_split();
-    let writer =
-        tokio::spawn(async move { while tokio::io::AsyncWriteExt::write_all(&mut write, &pings).await.is_ok() {} });
+    let (_read, mut write) = wire.http.stream.into_split();
+    let writer = tokio::spawn(async move {
+        for _ in 0..1000 {
+            if write.write_all(&pings).await.is_err() {
+                break;
+            }
+        }
+    });
     assert_eq!(server.end().await, CloseReason::SlowConsumer);
-    writer.abort();
-    let _ = tokio::io::AsyncReadExt::read(&mut read, &mut [0]).await;
+    soon("the writer's end", writer).await.unwrap();
 }
 
 #[tokio::test]
@@ -62,7 +69,7 @@ async fn a_farewell_that_is_not_taken_is_over_at_its_deadline() {
     let mut wire = Wire::over(Http::connect_narrow(server.address).await).await;
     wire.send("4keep").await;
     while server.event().await != Event::Ended("keep".into()) {}
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     let long = Packet::message(&"l".repeat(60_000), &[]);
     for _ in 0..200 {
         connection.send(&long);
@@ -86,9 +93,7 @@ async fn sessions_are_bounded_in_all() {
     assert_eq!(server.transport.counters().refused, 2);
     first.say("1").await;
     server.end().await;
-    while server.transport.connections() > 1 {
-        yield_now().await;
-    }
+    until("the first session's end", || server.transport.connections() == 1).await;
     Polling::open(server.address).await;
 }
 
@@ -111,10 +116,7 @@ async fn an_idle_websocket_is_small() {
     let server = Server::start().await;
     let mut wire = Wire::open(server.address).await;
     wire.send("4keep").await;
-    while server.kept().is_empty() {
-        yield_now().await;
-    }
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     let size = std::mem::size_of::<Connection<TestApp>>();
     assert!(size <= 384, "a connection has {size} bytes");
     let (stream, _) = tokio::join!(tokio::net::TcpStream::connect(server.address), async {});

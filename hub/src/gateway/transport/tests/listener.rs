@@ -1,5 +1,7 @@
 //! TCP connections that bring nothing, too little, or are too many.
 
+use tokio::io::AsyncWriteExt;
+
 use super::{
     super::*,
     client::*,
@@ -63,11 +65,7 @@ async fn headers_are_bounded() {
     let mut http = Http::connect(server.address).await;
     let long = "x".repeat(64 * 1024);
     // the server may stop reading in the midst of it
-    let _ = tokio::io::AsyncWriteExt::write_all(
-        &mut http.stream,
-        format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n").as_bytes(),
-    )
-    .await;
+    let _ = http.stream.write_all(format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n").as_bytes()).await;
     if let Some(answer) = http.answer().await {
         assert_eq!(answer.status, 431);
     }
@@ -86,14 +84,16 @@ async fn tcp_connections_are_bounded_and_a_websocket_keeps_its_place() {
     assert_eq!(wire.next().await, text("4here"));
     drop(idle);
     // places come back when the server has seen the ends
-    loop {
-        let mut http = Http::connect(server.address).await;
-        if tokio::io::AsyncWriteExt::write_all(&mut http.stream, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok()
-            && http.answer().await.is_some_and(|answer| answer.status == 404)
-        {
-            break;
+    soon("a place", async {
+        loop {
+            let mut http = Http::connect(server.address).await;
+            let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+            if http.stream.write_all(request).await.is_ok() && http.answer().await.is_some_and(|a| a.status == 404) {
+                break;
+            }
         }
-    }
+    })
+    .await;
     server.stop_listening();
     let served = server.served().await;
     assert!(served.refused >= 1 && served.accepted >= 4, "{served:?}");

@@ -31,3 +31,13 @@ fn soon<T>(what: &'static str, work: impl Future<Output = T>) -> impl Future<Out
         }
     }
 }
+
+/// Waits until something holds, giving others their turn meanwhile.
+#[track_caller]
+fn until(what: &'static str, holds: impl Fn() -> bool) -> impl Future<Output = ()> {
+    soon(what, async move {
+        while !holds() {
+            yield_now().await;
+        }
+    })
+}

@@ -7,6 +7,7 @@ use super::{
     app::Event,
     client::*,
     server::{Server, quiet},
+    soon, until,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +37,7 @@ async fn the_next_message_waits_for_the_handler_and_writing_goes_on() {
     wire.send("4keep").await;
     wire.http.write(&[masked(FIN_TEXT, b"4wait"), masked(FIN_TEXT, b"4next")].concat()).await;
     while server.event().await != Event::Began("wait".into()) {}
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     assert!(connection.send(&Packet::message("meanwhile", &[])));
     assert!(connection.enqueue(&Packet::message("queued", &[])));
     assert!(!connection.enqueue(&Packet::message("too", &[])), "one flush was promised already");
@@ -56,10 +57,7 @@ async fn what_a_blocked_socket_left_goes_out_while_the_handler_waits() {
     let mut wire = Wire::over(Http::connect_narrow(server.address).await).await;
     wire.send("4keep").await;
     wire.send("4wait").await;
-    while server.kept().is_empty() {
-        yield_now().await;
-    }
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     let long = "l".repeat(60_000);
     for _ in 0..200 {
         assert!(connection.send(&Packet::message(&long, &[])));
@@ -99,13 +97,11 @@ async fn a_handler_that_began_ends_though_its_client_is_gone_and_the_end_comes_b
     wire.send("4keep").await;
     wire.send("4wait").await;
     while server.event().await != Event::Began("wait".into()) {}
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     wire.http.stream.set_zero_linger().unwrap();
     drop(wire);
     // the break shows when something is written
-    while connection.send(&Packet::message("anybody?", &[])) {
-        yield_now().await;
-    }
+    until("the break", || !connection.send(&Packet::message("anybody?", &[]))).await;
     assert_eq!(connection.closed(), Some(CloseReason::TransportError));
     assert_eq!(server.events_so_far(), []);
     server.open_gate();
@@ -121,7 +117,7 @@ async fn whoever_takes_the_turn_keeps_events_waiting() {
     let mut wire = Wire::open(server.address).await;
     wire.send("4keep").await;
     while server.event().await != Event::Ended("keep".into()) {}
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     let turn = connection.turn().await;
     wire.send("4mine").await;
     drop(wire);
@@ -143,12 +139,15 @@ async fn a_burst_gives_others_their_turn_every_eight_messages() {
     wire.http.write(&frames).await;
     // this test is the other task: how many messages are handled between two of its turns
     let (mut handled, mut most) = (0, 0);
-    while handled < MESSAGES {
-        yield_now().await;
-        let now = server.events_so_far().iter().filter(|event| matches!(event, Event::Ended(_))).count();
-        handled += now;
-        most = most.max(now);
-    }
+    soon("the burst", async {
+        while handled < MESSAGES {
+            yield_now().await;
+            let now = server.events_so_far().iter().filter(|event| matches!(event, Event::Ended(_))).count();
+            handled += now;
+            most = most.max(now);
+        }
+    })
+    .await;
     assert!(most <= 16, "{most} messages in one turn");
 }
 
@@ -159,11 +158,8 @@ async fn frames_stay_whole_and_in_each_senders_order_whoever_writes() {
     let server = Server::with(Settings { send_queue_max_bytes: 1 << 28, ..quiet() }).await;
     let mut wire = Wire::over(Http::connect_narrow(server.address).await).await;
     wire.send("4keep").await;
-    while server.kept().is_empty() {
-        yield_now().await;
-    }
     for sender in 0..SENDERS {
-        let connection = server.kept().remove(0);
+        let connection = server.kept().await;
         tokio::spawn(async move {
             for n in 0..PACKETS {
                 let text = format!("{sender} {n} {}", "p".repeat((n * 7919 + sender) % 9000));

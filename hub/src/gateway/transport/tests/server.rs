@@ -12,7 +12,7 @@ use tokio::{
 use super::{
     super::*,
     app::{Event, TestApp},
-    soon,
+    soon, until,
 };
 
 pub(super) struct Server {
@@ -78,9 +78,15 @@ impl Server {
         events.filter(|event| *event != Event::Opened).collect()
     }
 
-    /// The connections whose clients said `keep`.
-    pub(super) fn kept(&self) -> Vec<Arc<Connection<TestApp>>> {
-        self.transport.app().connections.lock().clone()
+    /// The one connection whose client said `keep`, or is about to.
+    #[track_caller]
+    pub(super) fn kept(&self) -> impl Future<Output = Arc<Connection<TestApp>>> {
+        let app = self.transport.app();
+        let kept = until("a connection to keep", || !app.connections.lock().is_empty());
+        async {
+            kept.await;
+            app.connections.lock()[0].clone()
+        }
     }
 
     /// Lets one handler of `wait` go on.

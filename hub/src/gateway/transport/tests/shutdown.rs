@@ -5,7 +5,7 @@ use super::{
     app::Event,
     client::*,
     server::{Server, quiet},
-    soon,
+    soon, until,
 };
 
 #[tokio::test]
@@ -34,10 +34,7 @@ async fn what_is_queued_comes_before_the_farewell() {
     let server = Server::start().await;
     let mut wire = Wire::open(server.address).await;
     wire.send("4keep").await;
-    while server.kept().is_empty() {
-        yield_now().await;
-    }
-    assert!(server.kept()[0].enqueue(&Packet::message("queued", &[])));
+    assert!(server.kept().await.enqueue(&Packet::message("queued", &[])));
     let session = Polling::open(server.address).await;
     session.say("4queued").await;
     let (_, ()) = tokio::join!(server.transport.shutdown(CloseReason::ServerShuttingDown), async {
@@ -84,10 +81,5 @@ async fn nothing_of_it_is_left_behind() {
     server.stop_listening();
     let transport = Arc::downgrade(&server.transport);
     server.served().await;
-    soon("the last task's end", async {
-        while transport.strong_count() > 0 {
-            yield_now().await;
-        }
-    })
-    .await;
+    until("the last task's end", || transport.strong_count() == 0).await;
 }

@@ -77,7 +77,7 @@ async fn a_broadcast_during_upgrades_reaches_everybody_without_gap_or_double() {
     let server = Server::start().await;
     let session = Polling::open(server.address).await;
     session.say("4keep").await;
-    let connection = server.kept().remove(0);
+    let connection = server.kept().await;
     let sender = tokio::spawn(async move {
         for n in 0..NUMBERS {
             let packet = Packet::message(&n.to_string(), &[]);

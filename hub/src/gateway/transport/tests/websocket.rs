@@ -5,6 +5,7 @@ use super::{
     app::Event,
     client::*,
     server::{Server, quiet},
+    until,
 };
 
 #[tokio::test]
@@ -211,9 +212,7 @@ async fn ends_are_counted_by_reason() {
     wire.send("4kick").await;
     server.end().await;
     // the connection is let go of right behind its last event
-    while server.transport.connections() > 0 {
-        yield_now().await;
-    }
+    until("the last connection's end", || server.transport.connections() == 0).await;
     let counters = server.transport.counters();
     assert_eq!(counters.opened, 4);
     let closed: Vec<_> = counters.closed.into_iter().filter(|(_, count)| *count > 0).collect();
