@@ -148,13 +148,15 @@ pub fn masked(value: &Value) -> Value {
     match value {
         Value::Object(map) => map
             .iter()
-            .map(|(key, value)| {
-                let lower = key.to_lowercase();
-                let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
-                (key.clone(), if is_secret { json!(MASK) } else { masked(value) })
-            })
+            .map(|(key, value)| (key.clone(), if is_secret(key) { json!(MASK) } else { masked(value) }))
             .collect(),
         Value::Array(items) => items.iter().map(masked).collect(),
         other => other.clone(),
     }
+}
+
+/// Whether a key says that its value is nobody's business.
+pub fn is_secret(key: &str) -> bool {
+    let lower = key.to_lowercase();
+    SECRET_WORDS.iter().any(|word| lower.contains(word))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// A config that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read `{file}`: {source}")]
+    #[error("cannot read the config `{file}`")]
     Unreadable { file: String, source: std::io::Error },
     /// Everything that is wrong with the file.
     #[error("{}", lines(.0))]

@@ -14,7 +14,8 @@ use super::{
     Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Server, WORKERS,
     check::check,
     error::Problem,
-    section::{Section, Source, to_json},
+    hint,
+    section::{Section, Source, to_json, words},
 };
 use crate::{
     event::Kind,
@@ -30,6 +31,7 @@ use crate::{
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const GIB: u64 = 1 << 30;
 const NAME_MAX_BYTES: usize = 64;
+const PATH_MAX_BYTES: usize = 200;
 const ENGINE_INSTANCES: Range<u64> = 1..100_001;
 /// From one page to what 32 bits address.
 const ENGINE_MEMORY_BYTES: Range<u64> = 65_536..4 * GIB + 1;
@@ -38,13 +40,14 @@ const ENGINE_MEMORY_BYTES: Range<u64> = 65_536..4 * GIB + 1;
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let file = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     let source = Source::new(file.clone(), text);
-    let root = match DeTable::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            source.wrong(error.span().map_or(0, |s| s.start), format!("not TOML: {}", error.message().trim()));
-            return Err(ConfigError::Wrong(source.problems()));
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            source.wrong(at, format!("not TOML: {}", hint::syntax(text, at, error.message().trim())));
         }
-    };
+        return Err(ConfigError::Wrong(source.problems()));
+    }
     let config = {
         let root = Section::new(&source, Some(root.get_ref()), 0, "");
         let config = read(&root, path.parent().unwrap_or(Path::new("")));
@@ -74,8 +77,7 @@ fn server(root: &Section<'_, '_>, base: &Path) -> Server {
         other => Err(format!("expected \"polling\" or \"websocket\", found \"{}\"", other.escape_debug())),
     });
     if transports.as_ref().is_some_and(Vec::is_empty) {
-        let at = section.get("transports").map_or(0, |f| f.at);
-        section.source().wrong(at, "server.transports: name at least one of \"polling\" and \"websocket\"");
+        section.empty("transports", "name \"polling\", \"websocket\" or both");
     }
     let transports = transports.unwrap_or_else(|| vec![true, false]);
     let server = Server {
@@ -85,17 +87,17 @@ fn server(root: &Section<'_, '_>, base: &Path) -> Server {
         polling: transports.contains(&true),
         websocket: transports.contains(&false),
         allow_upgrades: section.boolean("allow_upgrades", node.allow_upgrades),
-        ping_interval: section.duration("ping_interval_ms", 100..DAY_MS, node.ping_interval),
-        ping_timeout: section.duration("ping_timeout_ms", 100..DAY_MS, node.ping_timeout),
-        upgrade_timeout: section.duration("upgrade_timeout_ms", 100..DAY_MS, node.upgrade_timeout),
-        connect_timeout: section.duration("connect_timeout_ms", 0..DAY_MS, node.connect_timeout),
-        close_timeout: section.duration("close_timeout_ms", 100..DAY_MS, node.close_timeout),
-        header_read_timeout: section.duration("header_read_timeout_ms", 100..DAY_MS, node.header_read_timeout),
-        body_timeout: section.duration("body_timeout_ms", 100..DAY_MS, node.body_timeout),
-        handshake_timeout: section.duration("handshake_timeout_ms", 100..DAY_MS, node.handshake_timeout),
+        ping_interval: section.duration("ping_interval_ms", 100..DAY_MS + 1, node.ping_interval),
+        ping_timeout: section.duration("ping_timeout_ms", 100..DAY_MS + 1, node.ping_timeout),
+        upgrade_timeout: section.duration("upgrade_timeout_ms", 100..DAY_MS + 1, node.upgrade_timeout),
+        connect_timeout: section.duration("connect_timeout_ms", 0..DAY_MS + 1, node.connect_timeout),
+        close_timeout: section.duration("close_timeout_ms", 100..DAY_MS + 1, node.close_timeout),
+        header_read_timeout: section.duration("header_read_timeout_ms", 100..DAY_MS + 1, node.header_read_timeout),
+        body_timeout: section.duration("body_timeout_ms", 100..DAY_MS + 1, node.body_timeout),
+        handshake_timeout: section.duration("handshake_timeout_ms", 100..DAY_MS + 1, node.handshake_timeout),
         keep_alive_idle_timeout: section.duration(
             "keep_alive_idle_timeout_ms",
-            100..DAY_MS,
+            100..DAY_MS + 1,
             node.keep_alive_idle_timeout,
         ),
         trusted_proxies: section
@@ -112,59 +114,66 @@ fn server(root: &Section<'_, '_>, base: &Path) -> Server {
 }
 
 fn listen(section: &Section<'_, '_>) -> SocketAddr {
-    let default = SocketAddr::from(([127, 0, 0, 1], 3000));
-    let Some((text, found)) = section.string("listen") else { return default };
-    text.parse().unwrap_or_else(|_| {
-        section.expected(&found, "an address with a port, as in \"127.0.0.1:3000\" or \"[::]:3000\"");
-        default
-    })
+    let what = "an address with a port, as in \"127.0.0.1:3000\" or \"[::]:3000\"";
+    let listen = section.parsed("listen", what, |text| text.parse().ok());
+    listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 3000)))
 }
 
 fn path(section: &Section<'_, '_>) -> String {
-    let Some((text, found)) = section.string("path") else { return Settings::default().path };
-    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
-    if !text.starts_with('/') || !is_plain || text.contains("//") || text.len() > 200 {
-        section.expected(&found, "a path of letters, digits and `-_.` that starts with a slash, as in \"/socket.io/\"");
-    }
-    if text == "/" {
-        section.expected(&found, "a path below the root: \"/\" is for other routes");
-    }
-    format!("{}/", text.trim_end_matches('/'))
+    let what = "a path below the root, of letters, digits and `-_.`, as in \"/socket.io/\"";
+    let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
+    let is_path = |text: &&str| text.starts_with('/') && *text != "/" && !text.contains("//") && is_plain(text);
+    let path = section.parsed("path", what, |text| {
+        Some(text)
+            .filter(is_path)
+            .filter(|text| text.len() <= PATH_MAX_BYTES)
+            .map(|t| format!("{}/", t.trim_end_matches('/')))
+    });
+    path.unwrap_or_else(|| Settings::default().path)
 }
 
 fn static_dir(section: &Section<'_, '_>, base: &Path) -> Option<PathBuf> {
-    let (text, found) = section.string("static_dir")?;
-    let dir = base.join(text);
-    if !dir.is_dir() {
-        section.expected(&found, "a folder that exists, seen from the folder of this file");
-    }
-    Some(dir)
+    let what = "a folder that exists, seen from the folder of this file";
+    section.parsed("static_dir", what, |text| Some(base.join(text)).filter(|dir| dir.is_dir()))
 }
 
 fn origins(cors: &Section<'_, '_>) -> Origins {
     let read = |text: &str| match text {
         "*" => Ok(text.to_owned()),
-        _ if (text.starts_with("http://") || text.starts_with("https://")) && !text.ends_with('/') => {
-            Ok(text.to_owned())
-        }
+        _ if is_origin(text) => Ok(text.to_owned()),
         other => Err(format!(
-            "expected \"*\" or an origin without a slash at its end, as in \"https://chat.example\", found \"{}\"",
+            "expected \"*\" or an origin as browsers send it, as in \"https://chat.example\" or \"http://localhost:8080\", \
+             found \"{}\"",
             other.escape_debug()
         )),
     };
     match cors.list("origins", read) {
         None => Origins::SameOrigin,
-        Some(list) if list.iter().any(|o| o == "*") => Origins::Any,
+        Some(list) if list.is_empty() => Origins::SameOrigin,
+        Some(list) if list.iter().any(|o| o == "*") => {
+            if let (Some(found), true) = (cors.get("origins"), list.len() > 1) {
+                let text = format!("{}: \"*\" stands for all origins: leave out the others", found.path);
+                cors.source().wrong(found.at, text);
+            }
+            Origins::Any
+        }
         Some(list) => Origins::List(list),
     }
+}
+
+/// Scheme, host and port in lower case, and nothing behind them.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._:[]".contains(c);
+    host.is_some_and(|host| !host.is_empty() && host.chars().all(fits))
 }
 
 fn limits(root: &Section<'_, '_>) -> Limits {
     let section = root.section("limits");
     let node = Settings::default();
     let limits = Limits {
-        max_payload_bytes: section.count("max_payload_bytes", 1024..GIB, node.max_payload_bytes),
-        send_queue_max_bytes: section.count("send_queue_max_bytes", 4096..GIB, node.send_queue_max_bytes),
+        max_payload_bytes: section.count("max_payload_bytes", 1024..GIB + 1, node.max_payload_bytes),
+        send_queue_max_bytes: section.count("send_queue_max_bytes", 4096..GIB + 1, node.send_queue_max_bytes),
         connections_max: section.count("connections_max", 1..10_000_001, node.connections_max),
         connections_per_address_max: section.count("connections_per_address_max", 0..10_000_001, 0),
         namespaces_per_connection_max: section.count("namespaces_per_connection_max", 1..10_001, 16),
@@ -176,7 +185,7 @@ fn limits(root: &Section<'_, '_>) -> Limits {
         effects_max: section.count("effects_max", 1..1_000_001, 2000),
         orders_pending_max: section.count("orders_pending_max", 1..1_000_001, 10_000),
         asks_pending_max: section.count("asks_pending_max", 1..10_001, 64),
-        bus_queue_max_bytes: section.count("bus_queue_max_bytes", 65_536..64 * GIB, 64 << 20),
+        bus_queue_max_bytes: section.count("bus_queue_max_bytes", 65_536..64 * GIB + 1, 64 << 20),
         bus_append_timeout: section.duration("bus_append_timeout_ms", 1..60_001, Duration::from_secs(2)),
         chain_timeout: section.duration("chain_timeout_ms", 1..600_001, Duration::from_secs(5)),
     };
@@ -186,17 +195,26 @@ fn limits(root: &Section<'_, '_>) -> Limits {
 
 fn namespaces(root: &Section<'_, '_>) -> Namespaces {
     let section = root.section("namespaces");
+    let allow = patterns(&section, "allow", "/", "write at least one, as in [\"/\"]");
+    section.finish();
+    Namespaces { allow }
+}
+
+/// Patterns for namespaces: `default` when nothing is written. `empty` says what to do in place of an empty list.
+fn patterns(section: &Section<'_, '_>, key: &'static str, default: &str, empty: &str) -> Vec<Pattern> {
     let read = |text: &str| match Pattern::parse(text) {
-        Ok(pattern) if text.starts_with('/') || text == "*" => Ok(pattern),
+        Ok(pattern) if text.starts_with(['/', '*']) => Ok(pattern),
         Ok(_) => Err(format!(
-            "expected a namespace that starts with a slash, or a pattern as in \"/room-*\", found \"{}\"",
+            "expected a namespace, which starts with a slash, or a pattern as in \"/room-*\", found \"{}\"",
             text.escape_debug()
         )),
         Err(error) => Err(error.to_string()),
     };
-    let allow = section.list("allow", read);
-    section.finish();
-    Namespaces { allow: allow.unwrap_or_else(|| Pattern::parse("/").into_iter().collect()) }
+    let list = section.list(key, read);
+    if list.as_ref().is_some_and(Vec::is_empty) {
+        section.empty(key, empty);
+    }
+    list.unwrap_or_else(|| Pattern::parse(default).into_iter().collect())
 }
 
 fn engine(root: &Section<'_, '_>) -> Engine {
@@ -212,13 +230,7 @@ fn engine(root: &Section<'_, '_>) -> Engine {
 
 fn log(root: &Section<'_, '_>) -> Log {
     let section = root.section("log");
-    let level = section.string("level").and_then(|(text, found)| {
-        let level = Log::parse_level(text);
-        if level.is_none() {
-            section.expected(&found, Log::LEVELS);
-        }
-        level
-    });
+    let level = section.parsed("level", Log::LEVELS, Log::parse_level);
     let level = level.unwrap_or_else(|| "info".to_owned());
     let format = section.choice("format", &LogFormat::WORDS, LogFormat::Auto);
     section.finish();
@@ -247,52 +259,34 @@ fn plugins(root: &Section<'_, '_>, base: &Path) -> (PluginLimits, Vec<PluginConf
 }
 
 fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> PluginConfig {
-    let missing = |key: &str, example: &str| {
-        section.source().wrong(section.at(), format!("{}: missing, write {key} = {example}", section.key(key)));
-    };
-    let name = match section.string("name") {
-        Some((text, found)) => {
-            let is_name = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            if !is_name || text.is_empty() || text.len() > NAME_MAX_BYTES {
-                section.expected(&found, "a name of 1 to 64 lower-case letters, digits and `-`");
-            }
-            text.to_owned()
-        }
-        None => {
-            if section.get("name").is_none() {
-                missing("name", "\"my-plugin\"");
-            }
-            String::new()
+    let missing = |key: &'static str, example: &str| {
+        if section.get(key).is_none() {
+            section.source().wrong(section.at(), format!("{}: missing, write {key} = {example}", section.key(key)));
         }
     };
+    missing("name", "\"my-plugin\"");
+    missing("file", "\"my_plugin.wasm\"");
+    let is_name = |text: &&str| {
+        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        fits && (1..=NAME_MAX_BYTES).contains(&text.len())
+    };
+    let what = "a name of 1 to 64 lower-case letters, digits and `-`";
+    let name = section.parsed("name", what, |text| Some(text).filter(is_name).map(str::to_owned)).unwrap_or_default();
     let enabled = section.boolean("enabled", true);
-    let file = match section.string("file") {
-        Some((text, found)) => {
-            let file = base.join(text);
-            // one that is not loaded may still be built
-            if enabled && !file.is_file() {
-                section.expected(&found, "a .wasm file that exists, seen from the folder of this file");
-            }
-            file
-        }
-        None => {
-            if section.get("file").is_none() {
-                missing("file", "\"my_plugin.wasm\"");
-            }
-            PathBuf::new()
-        }
-    };
+    // one that is not loaded may still be built
+    let is_there = |file: &PathBuf| !enabled || file.is_file();
+    let what = "a .wasm file that exists, seen from the folder of this file";
+    let file = section.parsed("file", what, |text| Some(base.join(text)).filter(is_there)).unwrap_or_default();
     let capability = |text: &str| {
         Capability::ALL.into_iter().find(|c| c.as_str() == text).ok_or_else(|| {
-            let known: Vec<_> = Capability::ALL.iter().map(|c| format!("\"{c}\"")).collect();
-            format!("expected {}, found \"{}\"", known.join(" or "), text.escape_debug())
+            let known = words(Capability::ALL.iter().map(|c| c.as_str()));
+            format!("expected {known}, found \"{}\"", text.escape_debug())
         })
     };
-    let pattern = |text: &str| Pattern::parse(text).map_err(|e| e.to_string());
     PluginConfig {
         name,
         file,
-        namespaces: section.list("namespaces", pattern).unwrap_or_else(|| Pattern::parse("*").into_iter().collect()),
+        namespaces: patterns(section, "namespaces", "*", "to turn the plugin off, write enabled = false"),
         enabled,
         capabilities: section.list("capabilities", capability).unwrap_or_default(),
         policy: policy(section),
@@ -313,7 +307,11 @@ fn policy(section: &Section<'_, '_>) -> [Policy; 6] {
             table.finish();
             policy
         }
-        Some(_) => [section.choice("policy", &POLICIES, Policy::Reject); 6],
+        Some(_) => {
+            let what = "\"reject\", \"skip\" or a table by hook, as in { on_message = \"skip\" }";
+            let word = |text: &str| POLICIES.iter().find(|(word, _)| *word == text).map(|(_, policy)| *policy);
+            [section.parsed("policy", what, word).unwrap_or_default(); 6]
+        }
         None => [Policy::Reject; 6],
     }
 }
@@ -325,7 +323,7 @@ fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits) -> PluginLimits 
         wall: section.duration("wall_ms", 1..60_001, base.wall),
         init: section.duration("init_ms", 1..60_001, base.init),
         memory_max_bytes: section.count("memory_max_bytes", ENGINE_MEMORY_BYTES, base.memory_max_bytes),
-        output_max_bytes: section.count("output_max_bytes", 1..GIB, base.output_max_bytes),
+        output_max_bytes: section.count("output_max_bytes", 1..GIB + 1, base.output_max_bytes),
         effects_max: section.count("effects_max", 1..1_000_001, base.effects_max),
         log_lines_max: section.count("log_lines_max", 0..100_001, base.log_lines_max),
         log_line_max_bytes: section.count("log_line_max_bytes", 16..65_537, base.log_line_max_bytes),
@@ -337,10 +335,12 @@ fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits) -> PluginLimits 
 }
 
 fn config(section: &Section<'_, '_>) -> serde_json::Value {
-    let Some(found) = section.get("config") else { return serde_json::json!({}) };
-    let DeValue::Table(table) = found.value else {
-        section.expected(&found, "a table, as in [plugin.config]");
-        return serde_json::Value::Null;
-    };
-    table.iter().map(|(key, value)| (key.get_ref().to_string(), to_json(value))).collect()
+    match section.get("config") {
+        None => serde_json::json!({}),
+        Some(found) if matches!(found.value, DeValue::Table(_)) => to_json(&found, section.source()),
+        Some(found) => {
+            section.expected(&found, "a table, as in [plugin.config]");
+            serde_json::json!({})
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod check;
 mod effective;
 mod error;
 mod file;
+mod hint;
 mod section;
 #[cfg(test)]
 mod tests;

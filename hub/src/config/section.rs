@@ -5,7 +5,7 @@ use std::{cell::RefCell, ops::Range, time::Duration};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::Problem;
+use super::{error::Problem, hint::hint};
 
 /// The text, and what was found wrong with it.
 pub struct Source<'a> {
@@ -147,7 +147,10 @@ impl<'s, 'a> Section<'s, 'a> {
                 DeValue::Table(table) => {
                     sections.push(Section::new(self.source, Some(table), item.span().start, &path))
                 }
-                _ => self.source.wrong(item.span().start, format!("{path}: expected a table under [[{key}]]")),
+                value => {
+                    let text = format!("{path}: expected a table under [[{key}]], found {}", describe(value));
+                    self.source.wrong(item.span().start, text);
+                }
             }
         }
         sections
@@ -161,15 +164,14 @@ impl<'s, 'a> Section<'s, 'a> {
         })
     }
 
-    pub fn string(&self, key: &'static str) -> Option<(&'s str, Found<'s, 'a>)> {
+    /// A string that `parse` takes; `what` says in words which one.
+    pub fn parsed<T>(&self, key: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let found = self.get(key)?;
-        match found.value.as_str() {
-            Some(text) => Some((text, found)),
-            None => {
-                self.expected(&found, "a string");
-                None
-            }
+        let parsed = found.value.as_str().and_then(parse);
+        if parsed.is_none() {
+            self.expected(&found, what);
         }
+        parsed
     }
 
     /// One of some words.
@@ -178,8 +180,7 @@ impl<'s, 'a> Section<'s, 'a> {
         let known = found.value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
         known.map_or_else(
             || {
-                let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-                self.expected(&found, &words.join(" or "));
+                self.expected(&found, &self::words(words.iter().map(|(word, _)| *word)));
                 default
             },
             |(_, value)| *value,
@@ -190,9 +191,10 @@ impl<'s, 'a> Section<'s, 'a> {
     pub fn number(&self, key: &'static str, range: Range<u64>, default: u64) -> u64 {
         let Some(found) = self.get(key) else { return default };
         let last = range.end - 1;
-        let number = found.value.as_integer().and_then(|i| {
-            u64::from_str_radix(&i.as_str().replace('_', ""), i.radix()).ok().filter(|n| range.contains(n))
-        });
+        let number = found
+            .value
+            .as_integer()
+            .and_then(|i| u64::from_str_radix(i.as_str(), i.radix()).ok().filter(|n| range.contains(n)));
         number.unwrap_or_else(|| {
             let what = match key.rsplit('_').next() {
                 Some("ms") => "milliseconds",
@@ -212,7 +214,7 @@ impl<'s, 'a> Section<'s, 'a> {
         Duration::from_millis(self.number(key, range, default.as_millis() as u64))
     }
 
-    /// Strings, each read by `read`, whose error says what would be right.
+    /// Strings, none twice, each read by `read`, whose error says what would be right.
     pub fn list<T>(&self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
         let found = self.get(key)?;
         let DeValue::Array(items) = found.value else {
@@ -227,12 +229,23 @@ impl<'s, 'a> Section<'s, 'a> {
                     .source
                     .wrong(item.span().start, format!("{path}: expected a string, found {}", describe(item.get_ref()))),
                 Some(text) => match read(text) {
+                    Ok(_) if items[..n].iter().any(|other| other.get_ref().as_str() == Some(text)) => {
+                        self.source.wrong(item.span().start, format!("{path}: stands in the list twice"));
+                    }
                     Ok(value) => read_items.push(value),
                     Err(text) => self.source.wrong(item.span().start, format!("{path}: {text}")),
                 },
             }
         }
         Some(read_items)
+    }
+
+    /// Notes that a list is empty, unless what was written in it is wrong anyway.
+    pub fn empty(&self, key: &'static str, right: &str) {
+        let Some(found) = self.get(key) else { return };
+        if found.value.as_array().is_some_and(|items| items.is_empty()) {
+            self.source.wrong(found.at, format!("{}: the list is empty; {right}", found.path));
+        }
     }
 
     /// Notes that a value is of the wrong kind.
@@ -248,21 +261,18 @@ impl<'s, 'a> Section<'s, 'a> {
             if asked.contains(&name) {
                 continue;
             }
-            let nearest = asked
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(known, name), known))
-                .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
-                .min();
-            let hint = match nearest {
-                Some((_, known)) => format!("did you mean `{known}`?"),
-                None => {
-                    let mut known: Vec<&str> = asked.clone();
-                    known.sort_unstable();
-                    format!("known here are {}", known.join(", "))
-                }
-            };
+            let hint = hint(name, &self.path, &asked);
             self.source.wrong(key.span().start, format!("{}: unknown key, {hint}", self.key(name)));
         }
+    }
+}
+
+/// `"a", "b" or "c"`.
+pub fn words<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let quoted: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => quoted.concat(),
     }
 }
 
@@ -274,7 +284,7 @@ fn describe(value: &DeValue<'_>) -> String {
             let cut = if text.chars().count() > SHOWN_MAX { "…" } else { "" };
             format!("\"{}{cut}\"", text.chars().take(SHOWN_MAX).collect::<String>().escape_debug())
         }
-        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Integer(number) => number.to_string(),
         DeValue::Float(number) => number.as_str().to_owned(),
         DeValue::Boolean(value) => value.to_string(),
         DeValue::Datetime(_) => "a date".into(),
@@ -283,17 +293,28 @@ fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
-/// A TOML value as JSON: for what belongs to a plugin.
-pub fn to_json(value: &Spanned<DeValue<'_>>) -> serde_json::Value {
-    match value.get_ref() {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).unwrap_or_default().into()
+/// A table that belongs to a plugin, as JSON; times become text. Notes what JSON cannot say.
+pub fn to_json(found: &Found<'_, '_>, source: &Source<'_>) -> serde_json::Value {
+    let inner = |value: &Spanned<DeValue<'_>>, path: String| {
+        to_json(&Found { value: value.get_ref(), at: value.span().start, path }, source)
+    };
+    let number = match found.value {
+        DeValue::String(text) => return text.as_ref().into(),
+        DeValue::Boolean(value) => return (*value).into(),
+        DeValue::Datetime(date) => return date.to_string().into(),
+        DeValue::Array(items) => {
+            return items.iter().enumerate().map(|(n, item)| inner(item, format!("{}[{n}]", found.path))).collect();
         }
-        DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().unwrap_or_default().into(),
-        DeValue::Boolean(value) => (*value).into(),
-        DeValue::Datetime(date) => date.to_string().into(),
-        DeValue::Array(items) => items.iter().map(to_json).collect(),
-        DeValue::Table(table) => table.iter().map(|(k, v)| (k.get_ref().to_string(), to_json(v))).collect(),
-    }
+        DeValue::Table(table) => {
+            let entries = table.iter().map(|(key, value)| (key.get_ref().to_string(), value));
+            return entries.map(|(key, value)| (key.clone(), inner(value, format!("{}.{key}", found.path)))).collect();
+        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(Into::into),
+        DeValue::Float(number) => number.as_str().parse().ok().and_then(serde_json::Number::from_f64).map(Into::into),
+    };
+    number.unwrap_or_else(|| {
+        let what = "a whole number of 64 bits or a finite fraction";
+        source.wrong(found.at, format!("{}: expected {what}, found {}", found.path, describe(found.value)));
+        serde_json::Value::Null
+    })
 }
