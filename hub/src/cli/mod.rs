@@ -71,10 +71,10 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
 fn check_config(file: &Path) -> ExitCode {
     match Config::load(file, Overrides::default()) {
         Ok(config) => {
-            println!("{:#}", config.effective());
+            print!("{}", toml::to_string_pretty(&config.effective()).expect("text, numbers, lists and tables are TOML"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(USAGE.into(), error),
+        Err(error) => fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),
     }
 }
 

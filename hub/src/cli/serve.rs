@@ -62,17 +62,19 @@ fn log_formats() -> impl TypedValueParser<Value = LogFormat> {
 pub fn run(args: Args) -> ExitCode {
     let config = match load(args) {
         Ok(config) => config,
-        Err(error) => return fail(USAGE.into(), error),
+        Err(error) => return fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),
     };
     if let Err(error) = logging::init(&config.log) {
         return fail(ExitCode::FAILURE, format_args!("the log does not start: {error:#}"));
     }
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(error) if tracing::enabled!(tracing::Level::ERROR) => {
             tracing::error!(error = %format_args!("{error:#}"), "the node does not run");
             ExitCode::FAILURE
         }
+        // a process that ends by itself says why, whatever is logged
+        Err(error) => fail(ExitCode::FAILURE, format_args!("{error:#}")),
     }
 }
 
