@@ -99,6 +99,13 @@ impl Codec {
 
     /// A text message of a connection. `None`: more binary messages belong to it.
     pub fn decode_text(&self, state: &ParserState, text: Str) -> Result<Option<Incoming>, PacketError> {
+        // the codec passes over what stands behind a DISCONNECT
+        if let Some(rest) = text.strip_prefix('1') {
+            let behind = if rest.starts_with('/') { rest.split_once(',').map_or("", |(_, b)| b) } else { rest };
+            if !behind.is_empty() {
+                return Err(PacketError::Invalid("a DISCONNECT has no payload"));
+            }
+        }
         let decoded = match self.encoding {
             Encoding::Json => CommonParser.decode_str(&self.parse, state, text),
             Encoding::Msgpack => MsgPackParser.decode_str(&self.parse, state, text),
@@ -411,6 +418,8 @@ mod tests {
             "599999999999999999999-[\"a\"]",
             "50-",
             "61-[]",
+            "1{}",
+            "1/ns,x",
             "2/",
             "2/,",
             "/",

@@ -92,12 +92,11 @@ impl SocketIo {
         let Some(handler) = self.handler.get() else { return connection.close(CloseReason::ForcedServerClose) };
         let socket = connection.session().find(&packet.namespace);
         match (packet.body, socket) {
-            (Body::Connect(auth), socket) => {
-                // a second CONNECT for a namespace it is in changes nothing
-                if socket.is_none_or(|s| s.is_gone()) {
-                    self.connect(&**handler, connection, packet.namespace, auth).await;
-                }
+            (Body::Connect(auth), socket) if socket.as_ref().is_none_or(|s| s.is_gone()) => {
+                self.connect(&**handler, connection, packet.namespace, auth).await;
             }
+            // as Node: a second CONNECT for a namespace it is in is misuse
+            (Body::Connect(_), _) => connection.close_after_flush(CloseReason::ParseError),
             // as Node: who speaks in a namespace it never entered is no client of ours
             (_, None) => connection.close_after_flush(CloseReason::ParseError),
             // it was sent away while this was under way

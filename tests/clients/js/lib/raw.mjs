@@ -79,7 +79,10 @@ class Session {
     await this.connectSilently("/chat");
     for (const [id, room] of rooms.entries()) {
       await this.say(`42/chat,${id}["join",${JSON.stringify({ room })}]`);
-      while (!String(await this.next()).startsWith(`43/chat,${id}[{"ok":true`));
+      const start = `43/chat,${id}`;
+      let answer;
+      do answer = String(await this.next());
+      while (!answer.startsWith(start) || JSON.parse(answer.slice(start.length))[0].ok !== true);
     }
   }
 }
