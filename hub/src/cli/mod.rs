@@ -71,7 +71,8 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
 fn check_config(file: &Path) -> ExitCode {
     match Config::load(file, Overrides::default()) {
         Ok(config) => {
-            print!("{}", toml::to_string_pretty(&config.effective()).expect("text, numbers, lists and tables are TOML"));
+            let effective = toml::to_string_pretty(&config.effective());
+            print!("{}", effective.expect("text, numbers, lists and tables are TOML"));
             ExitCode::SUCCESS
         }
         Err(error) => fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),

@@ -109,7 +109,7 @@ pub struct Engine {
 /// `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// A level, or levels by target: `info,hub::plugin=debug`. What [`Log::parse_level`] takes.
+    /// A level, or levels by target: `info,hub::plugin=debug`. Checked: `tracing` takes it.
     pub level: String,
     pub format: LogFormat,
 }
