@@ -37,7 +37,7 @@ async fn a_header_that_comes_byte_by_byte_is_dropped_at_its_deadline() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_waiting_get_is_not() {
-    let settings = Settings { keep_alive_idle_timeout: SHORT, header_read_timeout: SHORT, ..quiet() };
+    let settings = Settings { keep_alive_idle_timeout: SHORT, header_read_timeout: Duration::from_secs(60), ..quiet() };
     let server = Server::with(settings).await;
     let session = Polling::open(server.address).await;
     let mut waiting = session.begin("GET", b"").await;

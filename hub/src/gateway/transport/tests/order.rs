@@ -103,6 +103,8 @@ async fn a_handler_that_began_ends_though_its_client_is_gone_and_the_end_comes_b
     // the break shows when something is written
     until("the break", || !connection.send(&Packet::message("anybody?", &[]))).await;
     assert_eq!(connection.closed(), Some(CloseReason::TransportError));
+    // a whole round trip of somebody else: the server had time to give up
+    Polling::open(server.address).await.say("3").await;
     assert_eq!(server.events_so_far(), []);
     server.open_gate();
     assert_eq!(server.event().await, Event::Ended("wait".into()));
@@ -128,6 +130,44 @@ async fn whoever_takes_the_turn_keeps_events_waiting() {
     assert_eq!(server.event().await, Event::Began("mine".into()));
     assert_eq!(server.event().await, Event::Ended("mine".into()));
     server.end().await;
+}
+
+#[tokio::test]
+async fn the_end_waits_for_whoever_has_the_turn() {
+    let mut server = Server::start().await;
+    let session = Polling::open(server.address).await;
+    session.say("4keep").await;
+    assert_eq!(server.event().await, Event::Began("keep".into()));
+    assert_eq!(server.event().await, Event::Ended("keep".into()));
+    let connection = server.kept().await;
+    let turn = connection.turn().await;
+    connection.close(CloseReason::ForcedServerClose);
+    // a whole round trip of somebody else: the server had time to tell
+    Polling::open(server.address).await.say("3").await;
+    assert_eq!(server.events_so_far(), []);
+    drop(turn);
+    assert_eq!(server.event().await, Event::Closed(CloseReason::ForcedServerClose));
+}
+
+#[tokio::test]
+async fn nothing_behind_a_farewell_is_handled_while_it_is_not_taken() {
+    let mut server = Server::with(Settings { send_queue_max_bytes: 1 << 26, ..quiet() }).await;
+    let mut wire = Wire::over(Http::connect_narrow(server.address).await).await;
+    wire.send("4keep").await;
+    while server.event().await != Event::Ended("keep".into()) {}
+    let connection = server.kept().await;
+    let long = "l".repeat(60_000);
+    for _ in 0..200 {
+        assert!(connection.send(&Packet::message(&long, &[])));
+    }
+    wire.http.write(&[masked(FIN_TEXT, b"4kick"), masked(FIN_TEXT, b"4behind")].concat()).await;
+    while server.event().await != Event::Ended("kick".into()) {}
+    for _ in 0..200 {
+        assert_eq!(wire.next().await, text(&format!("4{long}")));
+    }
+    assert_eq!(wire.next().await, text("4goodbye"));
+    assert_eq!(wire.close_code().await, 1000);
+    assert_eq!(server.event().await, Event::Closed(CloseReason::ForcedServerClose));
 }
 
 #[tokio::test]

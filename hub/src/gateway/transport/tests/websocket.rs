@@ -102,6 +102,16 @@ async fn a_fault_closes_with_the_code_that_names_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_still_sends_reads_why_it_is_refused() {
+    // more than the system's buffers hold
+    const LEN: usize = 32 << 20;
+    let server = Server::start().await;
+    let mut wire = Wire::open(server.address).await;
+    wire.http.write(&masked(FIN_BINARY, &vec![0; LEN])).await;
+    assert_eq!(wire.close_code().await, 1009);
+}
+
+#[tokio::test]
 async fn what_came_before_a_fault_is_handled_and_nothing_behind_it() {
     let mut server = Server::start().await;
     let mut wire = Wire::open(server.address).await;
