@@ -41,8 +41,7 @@ async fn pipeline(engine: &Engine, file: &Path, plugins: usize) -> anyhow::Resul
         let plugin = Arc::new(engine.load(bytes.clone(), settings).await?);
         links.push((Box::new(|_| true), Link { plugin, policy: [Policy::Reject; 6] }));
     }
-    let limits =
-        Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 100, effects_max: 1000 };
+    let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 100, effects_max: 1000 };
     let packet = PacketLimits {
         event_name_max_bytes: 256,
         attachments_max: 16,
@@ -75,7 +74,11 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let engine = Engine::new(&EngineSettings::default()).map_err(|e| anyhow::anyhow!("{e:#}"))?;
         let file = scenarios::plugins::wasm("pass");
-        let chains = [pipeline(&engine, &file, 0).await?, pipeline(&engine, &file, 1).await?, pipeline(&engine, &file, 5).await?];
+        let chains = [
+            pipeline(&engine, &file, 0).await?,
+            pipeline(&engine, &file, 1).await?,
+            pipeline(&engine, &file, 5).await?,
+        ];
         let mut ns = Vec::new();
         for chain in &chains {
             measure(chain).await;

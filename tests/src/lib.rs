@@ -1,6 +1,7 @@
 //! What scenarios need: a node in this process, the plugins as real components, and a small client.
 
 pub mod client;
+pub mod log;
 pub mod node;
 pub mod plugins;
 pub mod script;

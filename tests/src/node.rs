@@ -50,7 +50,13 @@ impl Node {
                 ended.context("the node panicked")??;
                 anyhow::bail!("the node ended at once");
             }
-            ready = ready(address) => ready?,
+            ready = ready(address) => if let Err(error) = ready {
+                // a node that ended says more than a connection that was reset
+                return match timeout(Duration::from_secs(5), &mut task).await {
+                    Ok(Ok(Err(reason))) => Err(reason),
+                    _ => Err(error),
+                };
+            },
         }
         Ok(Self { address, stop: Some(stop), task, _dir: dir })
     }

@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 use super::{AppendError, Bus, Entry, Position};
 
+/// An empty queue that has grown beyond this many places gives its memory back.
+const QUEUE_KEPT: usize = 1024;
+
 /// Appends to the queue. When it is full an append waits, which holds back the connection whose event it is.
 pub struct MemoryBus {
     shared: Arc<Shared>,
@@ -119,28 +122,32 @@ impl Bus for MemoryBus {
 }
 
 impl MemoryReader {
-    /// Moves up to `max` entries to `into`, waiting for the first. Gives the position of the last one.
-    pub async fn read(&self, into: &mut Vec<Entry>, max: usize) -> Position {
+    /// Waits until there is something to read.
+    pub async fn filled(&self) {
         loop {
             let filled = self.shared.filled.notified();
-            {
-                let mut queue = self.shared.queue.lock();
-                if !queue.entries.is_empty() {
-                    let n = queue.entries.len().min(max);
-                    let freed: usize = queue.entries.iter().take(n).map(Entry::len_bytes).sum();
-                    into.extend(queue.entries.drain(..n));
-                    queue.bytes -= freed;
-                    let position = queue.last - queue.entries.len() as u64;
-                    if queue.entries.is_empty() && queue.entries.capacity() > 1024 {
-                        queue.entries = VecDeque::new();
-                    }
-                    drop(queue);
-                    self.shared.drained.notify_waiters();
-                    return position;
-                }
+            if !self.shared.queue.lock().entries.is_empty() {
+                return;
             }
             filled.await;
         }
+    }
+
+    /// Moves up to `max` entries to `into`, waiting for the first. Gives the position of the last one.
+    pub async fn read(&self, into: &mut Vec<Entry>, max: usize) -> Position {
+        self.filled().await;
+        let mut queue = self.shared.queue.lock();
+        let n = queue.entries.len().min(max);
+        let freed: usize = queue.entries.iter().take(n).map(Entry::len_bytes).sum();
+        into.extend(queue.entries.drain(..n));
+        queue.bytes -= freed;
+        let position = queue.last - queue.entries.len() as u64;
+        if queue.entries.is_empty() && queue.entries.capacity() > QUEUE_KEPT {
+            queue.entries = VecDeque::new();
+        }
+        drop(queue);
+        self.shared.drained.notify_waiters();
+        position
     }
 }
 

@@ -45,11 +45,16 @@ enum Command {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Command::Check { file, config, json } = args.command;
     let size = std::fs::metadata(&file).with_context(|| format!("cannot read `{}`", file.display()))?.len();
-    anyhow::ensure!(size <= FILE_MAX_BYTES as u64, "`{}` has {size} bytes, allowed are {FILE_MAX_BYTES}", file.display());
+    anyhow::ensure!(
+        size <= FILE_MAX_BYTES as u64,
+        "`{}` has {size} bytes, allowed are {FILE_MAX_BYTES}",
+        file.display()
+    );
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let artifact = Artifact::parse(bytes).with_context(|| format!("`{}` would be refused", file.display()))?;
     print(&artifact, json);
-    let engine = Engine::new(&EngineSettings::default()).map_err(|e| anyhow::anyhow!("the engine does not start: {e:#}"))?;
+    let engine =
+        Engine::new(&EngineSettings::default()).map_err(|e| anyhow::anyhow!("the engine does not start: {e:#}"))?;
     match config {
         None => {
             engine.compile(&artifact, &artifact.manifest.name)?;

@@ -44,7 +44,7 @@ impl Default for EngineSettings {
     }
 }
 
-/// Compiles plugins. Cheap to clone.
+/// Compiles plugins. Cheap to clone; every plugin keeps one, because without its clock no CPU time is counted.
 #[derive(Clone)]
 pub struct Engine {
     wasmtime: Wasmtime,
@@ -70,7 +70,7 @@ pub enum LoadError {
 }
 
 impl Engine {
-    /// An engine with its own clock thread, which ends with the last clone.
+    /// An engine with its own clock thread, which ends with the last clone and the last plugin.
     pub fn new(settings: &EngineSettings) -> wasmtime::Result<Self> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(settings.instances_max)
@@ -113,7 +113,12 @@ impl Engine {
                 return Err(LoadError::Compile { plugin, version, reason });
             }
         };
-        WasmPlugin::start(self.wasmtime.clone(), pre, artifact, settings).await
+        WasmPlugin::start(self.clone(), pre, artifact, settings).await
+    }
+
+    /// What stores are made of.
+    pub(super) fn wasmtime(&self) -> &Wasmtime {
+        &self.wasmtime
     }
 
     /// What can be said of a file before anything of it is compiled.
@@ -141,7 +146,7 @@ impl Engine {
     }
 }
 
-/// Counts ticks for all instances.
+/// Counts ticks for all instances. Without it no guest would ever run out of time: every plugin holds it.
 struct Clock {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,

@@ -11,11 +11,11 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::{Engine, Store, UpdateDeadline, component::InstancePre};
+use wasmtime::{Store, UpdateDeadline, component::InstancePre};
 
 use super::{
     artifact::Artifact,
-    engine::LoadError,
+    engine::{Engine, LoadError},
     explain::{explain, out_of_time},
     host::HostState,
     instance::{Indices, Instance, Live},
@@ -168,7 +168,7 @@ impl WasmPlugin {
 
     /// A new guest that has run its `init`.
     async fn instantiate(&self) -> Result<Box<Instance>, (FailureCause, Option<String>)> {
-        let mut store = Store::new(&self.engine, HostState::new(self.name.clone(), self.limits.clone()));
+        let mut store = Store::new(self.engine.wasmtime(), HostState::new(self.name.clone(), self.limits.clone()));
         store.limiter(|state| &mut state.memory);
         let cpu_limit = self.limits.cpu;
         let init_limit = self.limits.init;
