@@ -1,0 +1,127 @@
+//! The plugins as real components: what each file says of itself, and the shipped ones as one chain.
+
+use hub::{
+    event::Kind,
+    plugin::{artifact::Artifact, settings::Capability},
+};
+use scenarios::{Client, Node, plugins::wasm};
+use serde_json::{Value, json};
+
+/// What a component must be: its package, hooks, capabilities, and patterns of messages.
+type Expected = (&'static str, &'static [Kind], &'static [Capability], &'static [&'static str]);
+
+#[test]
+fn every_component_is_what_its_source_says() {
+    use Capability::{Credentials, Identity};
+    use Kind::{Answer, Connect, Join, Leave, Message};
+    let expected: [Expected; 10] = [
+        ("hello", &[Message], &[], &["hello"]),
+        (
+            "echo",
+            &[Connect, Answer, Message],
+            &[Credentials],
+            &["message", "message-with-ack", "echo", "emit-with-ack"],
+        ),
+        ("rooms", &[Message, Join, Leave], &[], &["join", "message", "leave"]),
+        ("word-filter", &[Message], &[], &["*"]),
+        ("router", &[Message], &[], &["*"]),
+        ("pass", &[Message], &[], &["*"]),
+        ("stamp", &[Message], &[], &["*"]),
+        ("identity", &[Connect], &[Identity, Credentials], &[]),
+        ("hostile", &Kind::ALL, &[], &["*"]),
+        ("probe", &Kind::ALL, &Capability::ALL, &["probe:*"]),
+    ];
+    for (package, hooks, needs, messages) in expected {
+        let bytes = std::fs::read(wasm(package)).expect("the component was built");
+        let artifact = Artifact::parse(bytes).unwrap_or_else(|e| panic!("{package}: {e}"));
+        let manifest = &artifact.manifest;
+        assert_eq!((&*manifest.name, &*manifest.version), (package, env!("CARGO_PKG_VERSION")));
+        assert_eq!((&*manifest.abi, manifest.sdk.is_some()), ("0.1.0", true), "{package}");
+        assert_eq!(manifest.subscriptions.messages, messages, "{package}");
+        assert_eq!(manifest.subscriptions.namespaces, ["*"], "{package}");
+        assert_eq!(artifact.hooks, hooks, "{package}");
+        let (missing, unwanted): (Vec<_>, Vec<_>) = (
+            needs.iter().filter(|n| !artifact.needs.contains(n)).collect(),
+            artifact.needs.iter().filter(|n| !needs.contains(n)).collect(),
+        );
+        assert!(missing.is_empty() && unwanted.is_empty(), "{package}: lacks {missing:?}, has {unwanted:?} beside");
+        let stray = |import: &&String| !import.starts_with("hubbub:plugin/") && !import.starts_with("wasi:");
+        assert_eq!(artifact.imports.iter().find(stray), None, "{package}");
+    }
+}
+
+const CHAT: &str = r##"
+[[plugin]]
+name = "identity"
+file = "{wasm:identity}"
+capabilities = ["identity", "credentials"]
+
+[[plugin]]
+name = "rooms"
+file = "{wasm:rooms}"
+
+[[plugin]]
+name = "word-filter"
+file = "{wasm:word-filter}"
+config = { words = ["darn"] }
+
+[[plugin]]
+name = "router"
+file = "{wasm:router}"
+[[plugin.config.rules]]
+when = { event = "message", field = "text", starts_with = "#urgent" }
+to = ["keep", { room = "urgent" }]
+[[plugin.config.rules]]
+when = { event = "message", field = "text", starts_with = "#away" }
+to = [{ room = "urgent" }]
+[[plugin.config.rules]]
+when = { event = "whisper", field = "text", exists = true }
+to = [{ user_field = "to" }, "sender"]
+"##;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_word_filter_and_router_are_one_chain() -> anyhow::Result<()> {
+    let node = Node::start(CHAT).await;
+    let refused = Client::connect(node.address, "/", Value::Null).await.err().expect("no user, no socket").to_string();
+    assert!(refused.contains("user_required"), "{refused}");
+    let mut clients = Vec::new();
+    for (name, rooms) in [("ann", &["tea"][..]), ("bob", &["tea", "urgent"]), ("eve", &["urgent"]), ("eve", &[])] {
+        let mut client = Client::connect(node.address, "/", json!({ "user": name })).await?;
+        for room in rooms {
+            assert_eq!(client.ask("join", json!({ "room": room })).await?["ok"], true);
+        }
+        clients.push(client);
+    }
+    let sent = [
+        ("message", json!({ "room": "tea", "text": "Darn, no milk" }), "****, no milk", [1, 1, 0, 0]),
+        ("message", json!({ "room": "tea", "text": "#urgent darn milk" }), "#urgent **** milk", [1, 1, 1, 0]),
+        ("message", json!({ "room": "tea", "text": "#away milk" }), "#away milk", [0, 1, 1, 0]),
+        ("whisper", json!({ "to": "eve", "text": "darn" }), "****", [1, 0, 1, 1]),
+    ];
+    for (name, body, text, _) in &sent {
+        let ack = clients[0].ask(name, body.clone()).await?;
+        assert_eq!(ack["ok"], true, "{name} {text}: {ack}");
+    }
+    let (outside, untouched) = (json!({ "room": "urgent", "text": "darn" }), json!({ "text": "darn" }));
+    assert_eq!(clients[0].ask("message", outside).await?["error"]["reason"]["code"], "not_a_member");
+    assert_eq!(clients[0].ask("nothing", untouched).await?["error"]["code"], "unhandled");
+    // the last thing that everybody gets
+    clients[0].ask("whisper", json!({ "to": "bob", "text": "end" })).await?;
+    clients[0].ask("whisper", json!({ "to": "eve", "text": "end" })).await?;
+    for (n, client) in clients.iter_mut().enumerate() {
+        let mut expect: Vec<_> =
+            sent.iter().filter(|s| s.3[n] == 1).map(|s| (s.0.to_owned(), s.2.to_owned())).collect();
+        expect.push(("whisper".into(), "end".into()));
+        let mut events = Vec::new();
+        while events.len() < expect.len() {
+            let event = client.event().await?;
+            if event[0] == "message" || event[0] == "whisper" {
+                let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+                events.push((text(&event[0]), text(&event[1]["text"])));
+            }
+        }
+        assert_eq!(events, expect, "client {n}");
+    }
+    node.stop().await;
+    Ok(())
+}
