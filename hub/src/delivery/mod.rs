@@ -116,8 +116,10 @@ impl Delivery {
         let mut outgoing = Outgoing { direct: true, touched: Vec::new() };
         loop {
             reader.filled().await;
-            // whoever is ready to append does so first: the more entries at a time, the fewer writes
-            tokio::task::yield_now().await;
+            if !outgoing.direct {
+                // under load whoever is ready to append does so first: the more entries at a time, the fewer writes
+                tokio::task::yield_now().await;
+            }
             let position = reader.read(&mut entries, BATCH_MAX).await;
             outgoing.direct = entries.len() == 1;
             for (n, entry) in entries.drain(..).enumerate() {
