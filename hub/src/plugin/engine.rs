@@ -49,6 +49,7 @@ impl Default for EngineSettings {
 pub struct Engine {
     wasmtime: Wasmtime,
     linker: Arc<Linker<HostState>>,
+    stack_max_bytes: usize,
     _clock: Arc<Clock>,
 }
 
@@ -94,7 +95,7 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         let clock = Arc::new(Clock::start(&wasmtime)?);
-        Ok(Self { wasmtime, linker: Arc::new(linker), _clock: clock })
+        Ok(Self { wasmtime, linker: Arc::new(linker), stack_max_bytes: settings.stack_max_bytes, _clock: clock })
     }
 
     /// From a file's bytes to a plugin that has run its `init` once. Compiles on a thread of its own.
@@ -119,6 +120,11 @@ impl Engine {
     /// What stores are made of.
     pub(super) fn wasmtime(&self) -> &Wasmtime {
         &self.wasmtime
+    }
+
+    /// The guest's own stack of calls.
+    pub(super) fn stack_max_bytes(&self) -> usize {
+        self.stack_max_bytes
     }
 
     /// What can be said of a file before anything of it is compiled.

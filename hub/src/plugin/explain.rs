@@ -10,9 +10,20 @@ use crate::pipeline::chain::FailureCause;
 
 /// Of a guest's last words, what goes into the log beside its failure.
 const LAST_WORDS_MAX_BYTES: usize = 4096;
+/// How wasmtime says that a guest's lists and texts would take more than `Store::set_hostcall_fuel`.
+const COPIED_TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+/// Of a text that a guest made, what goes into an error; the rest is cut off.
+const QUOTE_MAX_BYTES: usize = 1024;
+
+/// Limits that wasmtime holds itself: its errors do not say them.
+#[derive(Clone, Copy)]
+pub struct Allowed {
+    pub memory_max_bytes: usize,
+    pub stack_max_bytes: usize,
+}
 
 /// What a trap means, and for the operator's log the guest's backtrace and last words.
-pub fn explain(error: &wasmtime::Error, printed: Option<String>) -> (FailureCause, Option<String>) {
+pub fn explain(error: &wasmtime::Error, printed: Option<String>, allowed: Allowed) -> (FailureCause, Option<String>) {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(|b| b.to_string()).unwrap_or_default();
     let printed = printed.unwrap_or_default();
     let words = &printed[printed.ceil_char_boundary(printed.len().saturating_sub(LAST_WORDS_MAX_BYTES))..];
@@ -28,7 +39,7 @@ pub fn explain(error: &wasmtime::Error, printed: Option<String>) -> (FailureCaus
             Some(Trap::StackOverflow) => FailureCause::Limit {
                 limit: "stack_max_bytes",
                 used: "all of it (deep recursion?)".into(),
-                allowed: "see [engine]".into(),
+                allowed: allowed.stack_max_bytes.to_string(),
             },
             Some(Trap::UnreachableCodeReached) if words.contains("panicked at") => {
                 let panic = &words[words.rfind("panicked at").unwrap_or(0)..];
@@ -38,10 +49,34 @@ pub fn explain(error: &wasmtime::Error, printed: Option<String>) -> (FailureCaus
                 "memory access out of bounds (a deep recursion overflows its stack like this)".into(),
             ),
             Some(trap) => FailureCause::Trap(trap.to_string()),
-            None => FailureCause::Start(format!("{error:#}")),
+            None if backtrace.is_empty() => FailureCause::Start(format!("{error:#}")),
+            None => within_a_call(&error.root_cause().to_string(), allowed),
         }
     };
     (cause, (!details.is_empty()).then_some(details))
+}
+
+/// The guest was running, and what ended it is an error of wasmtime's own without a type.
+fn within_a_call(text: &str, allowed: Allowed) -> FailureCause {
+    if text.contains(COPIED_TOO_MUCH) {
+        return FailureCause::Limit {
+            limit: "memory_max_bytes",
+            used: "more (one text many times in what was handed to the hub?)".into(),
+            allowed: allowed.memory_max_bytes.to_string(),
+        };
+    }
+    FailureCause::Trap(text.to_owned())
+}
+
+/// The guest's own error.
+pub fn returned(text: &str) -> FailureCause {
+    FailureCause::Guest(quote(text))
+}
+
+/// A guest's text as an error may hold it: when it is too long its start, and how long it was.
+pub fn quote(text: &str) -> String {
+    let start = &text[..text.floor_char_boundary(QUOTE_MAX_BYTES)];
+    if start.len() == text.len() { text.to_owned() } else { format!("{start}... (cut, {} bytes)", text.len()) }
 }
 
 /// The wall clock ran out.

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::{
     abi::imports::{self, answer::AskOutcome, log::Level, types},
+    explain::quote,
     limiter::{LimitError, MemoryLimiter, Misuse},
     settings::Limits,
     stdio::Stdio,
@@ -23,6 +24,8 @@ use crate::{
 
 /// Names of events and rooms, ids of users: what a plugin may make of them.
 const NAME_MAX_BYTES: usize = 256;
+/// What a target, role or attachment counts beside its own bytes: the hub keeps each of them, however short it is.
+const ITEM_BYTES: usize = 32;
 const ASK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// What belongs to one instance, and to the call that it handles.
@@ -166,7 +169,17 @@ fn payload(args: String, attachments: Vec<Vec<u8>>) -> Result<Payload> {
 }
 
 fn sum(args: &str, attachments: &[Vec<u8>]) -> usize {
-    args.len() + attachments.iter().map(Vec::len).sum::<usize>()
+    args.len() + attachments.iter().map(|a| a.len() + ITEM_BYTES).sum::<usize>()
+}
+
+/// What lists of targets count towards the output.
+fn listed(to: &[types::Target], except: &[String]) -> usize {
+    let text = |target: &types::Target| match target {
+        types::Target::Room(text) | types::Target::Socket(text) | types::Target::User(text) => text.len(),
+        types::Target::Sender | types::Target::EventRoom | types::Target::Everyone => 0,
+    };
+    let texts = to.iter().map(text).chain(except.iter().map(String::len)).sum::<usize>();
+    texts + (to.len() + except.len()) * ITEM_BYTES
 }
 
 fn name(what: &str, name: String) -> Result<Text> {
@@ -333,6 +346,7 @@ impl imports::actions::Host for HostState {
     }
 
     fn retarget(&mut self, to: Vec<types::Target>, except: Vec<String>) -> Result<()> {
+        self.count_output(listed(&to, &except))?;
         let new = audience(to, except)?;
         self.message_only("changed the targets")?.acts.change.audience = Some(new);
         Ok(())
@@ -347,10 +361,9 @@ impl imports::actions::Host for HostState {
         attachments: Vec<Vec<u8>>,
         volatile: bool,
     ) -> Result<()> {
-        let bytes = sum(&args, &attachments) + event.len();
+        self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
         let name = name("an event name", event)?;
         let audience = audience(to, except)?;
-        self.count_output(bytes)?;
         self.act(0, Step::Emit(Emit { audience, name, payload: payload(args, attachments)?, volatile }))
     }
 
@@ -362,7 +375,7 @@ impl imports::actions::Host for HostState {
         to: Vec<types::Target>,
         except: Vec<String>,
     ) -> Result<()> {
-        self.count_output(sum(&args, &attachments) + event.len())?;
+        self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
         let name = name("an event name", event)?;
         let audience = audience(to, except)?;
         let audience = (!audience.to.is_empty()).then_some(audience);
@@ -404,7 +417,7 @@ impl imports::actions::Host for HostState {
         self.count_output(sum(&args, &attachments) + event.len() + tag.len())?;
         let name = name("an event name", event)?;
         let Some(socket) = SocketId::parse(&socket) else {
-            return Err(Misuse(format!("asked `{}`, which is no socket id", socket.escape_debug())).into());
+            return Err(Misuse(format!("asked `{}`, which is no socket id", quote(&socket).escape_debug())).into());
         };
         let timeout = Duration::from_millis(timeout_ms.into()).min(ASK_TIMEOUT_MAX);
         self.act(0, Step::Ask { socket, name, payload: payload(args, attachments)?, timeout, tag: tag.into() })
@@ -495,7 +508,7 @@ impl imports::identity::Host for HostState {
         if call.event.kind != Kind::Connect || set || call.context.identity().is_some() {
             return Ok(false);
         }
-        let bytes = user.len() + roles.iter().map(|r| r.len()).sum::<usize>();
+        let bytes = user.len() + roles.iter().map(|r| r.len() + ITEM_BYTES).sum::<usize>();
         self.act(bytes, Step::Identify(Identity { user, roles }))?;
         Ok(true)
     }

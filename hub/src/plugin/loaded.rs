@@ -16,7 +16,7 @@ use wasmtime::{Store, UpdateDeadline, component::InstancePre};
 use super::{
     artifact::Artifact,
     engine::{Engine, LoadError},
-    explain::{explain, out_of_time},
+    explain::{Allowed, explain, out_of_time, returned},
     host::HostState,
     instance::{Indices, Instance, Live},
     limiter::LimitError,
@@ -126,10 +126,10 @@ impl WasmPlugin {
         match ended {
             Ok(Ok(answer)) => {
                 self.put_back(instance);
-                answer.map_err(|text| self.failure(kind, FailureCause::Guest(text), None))
+                answer.map_err(|text| self.failure(kind, returned(&text), None))
             }
             Ok(Err(error)) => {
-                let (cause, details) = explain(&error, printed);
+                let (cause, details) = explain(&error, printed, self.allowed());
                 Err(self.failure(kind, cause, details))
             }
             Err(wall) => Err(self.failure(kind, out_of_time("wall_ms", wall, self.limits.wall), None)),
@@ -170,6 +170,8 @@ impl WasmPlugin {
     async fn instantiate(&self) -> Result<Box<Instance>, (FailureCause, Option<String>)> {
         let mut store = Store::new(self.engine.wasmtime(), HostState::new(self.name.clone(), self.limits.clone()));
         store.limiter(|state| &mut state.memory);
+        // one text may stand many times in a list: what the host copies in one call is bounded apart from the guest's memory
+        store.set_hostcall_fuel(self.limits.memory_max_bytes);
         let cpu_limit = self.limits.cpu;
         let init_limit = self.limits.init;
         store.epoch_deadline_callback(move |mut context| {
@@ -203,12 +205,17 @@ impl WasmPlugin {
         store.data_mut().end_log("init");
         let raw = match result {
             Ok(Ok((raw, Ok(())))) => raw,
-            Ok(Ok((_, Err(text)))) => return Err((FailureCause::Guest(text), None)),
-            Ok(Err(error)) => return Err(explain(&error, printed)),
+            Ok(Ok((_, Err(text)))) => return Err((returned(&text), None)),
+            Ok(Err(error)) => return Err(explain(&error, printed, self.allowed())),
             Err(_) => return Err((out_of_time("init_ms", self.limits.init, self.limits.init), None)),
         };
         let hooks = self.indices.hooks(&mut store, &raw).map_err(|e| (FailureCause::Start(format!("{e:#}")), None))?;
         Ok(Box::new(Instance { store, hooks, _live: Live::count(&self.live) }))
+    }
+
+    fn allowed(&self) -> Allowed {
+        let (memory_max_bytes, stack_max_bytes) = (self.limits.memory_max_bytes, self.engine.stack_max_bytes());
+        Allowed { memory_max_bytes, stack_max_bytes }
     }
 
     fn failure(&self, kind: Kind, cause: FailureCause, details: Option<String>) -> Box<Failure> {
