@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 /// `rooms`, and behind it a plugin that misbehaves in one hook. Its name is the test's own: the log is everybody's.
 async fn rooms_and(name: &str, config: &str) -> Node {
     let rooms = "[[plugin]]\nname = \"rooms\"\nfile = \"{wasm:rooms}\"\n";
-    let hostile = format!("[[plugin]]\nname = \"{name}\"\nfile = \"{{wasm:hostile}}\"\nconfig = {{ {config} }}\n");
+    let hostile = format!(
+        "[[plugin]]\nname = \"{name}\"\nfile = \"{{wasm:hostile}}\"\nconfig = {{ {config} }}\nlimits = {{ cpu_ms = 100 }}\n"
+    );
     Node::start(&format!("{rooms}{hostile}")).await
 }
 
@@ -21,7 +23,7 @@ async fn a_connect_on_which_a_plugin_fails_is_refused_and_not_left_hanging() -> 
     let log = Log::capture();
     for (name, way, words) in [
         ("connect-panic", "panic", "trapped: panicked at"),
-        ("connect-loop", "loop", "cpu_ms exceeded: used 11 ms, allowed 10 ms"),
+        ("connect-loop", "loop", "cpu_ms exceeded: used 101 ms, allowed 100 ms"),
         ("connect-memory", "memory", "memory_max_bytes exceeded"),
     ] {
         let node = rooms_and(name, &format!("on_connect = \"{way}\"")).await;
@@ -40,7 +42,7 @@ async fn a_join_on_which_a_plugin_fails_changes_no_membership() -> anyhow::Resul
     let node = rooms_and("join-loop", r#"on_join = "loop""#).await;
     let mut ann = connect(&node).await?;
     assert_eq!(ann.ask("join", json!({ "room": "tea" })).await?, serde_json::from_str::<Value>(FAILED)?);
-    log.line_with(&["plugin failed", "plugin=join-loop ", "on_join", "cpu_ms exceeded: used 11 ms, allowed 10 ms"])
+    log.line_with(&["plugin failed", "plugin=join-loop ", "on_join", "cpu_ms exceeded: used 101 ms, allowed 100 ms"])
         .await;
     let ack = ann.ask("message", json!({ "room": "tea", "text": "hi" })).await?;
     assert_eq!(ack["error"]["reason"]["code"], "not_a_member");
@@ -74,7 +76,7 @@ async fn leaves_and_disconnects_are_performed_whatever_a_plugin_does() -> anyhow
     let id = bob.id.clone();
     drop(bob);
     assert_eq!(ann.event_named("left").await?["socket"], id);
-    log.line_with(&["plugin=leave-panic ", "on_disconnect", "cpu_ms exceeded: used 11 ms, allowed 10 ms"]).await;
+    log.line_with(&["plugin=leave-panic ", "on_disconnect", "cpu_ms exceeded: used 101 ms, allowed 100 ms"]).await;
     let again = connect(&node).await?.ask("join", json!({ "room": "tea" })).await?;
     assert_eq!(again, json!({ "ok": true, "members": 2 }));
     node.stop().await;
@@ -90,6 +92,7 @@ async fn a_skipped_plugin_leaves_nothing_of_its_call_behind() -> anyhow::Result<
 name = "skipped"
 file = "{wasm:hostile}"
 policy = "skip"
+limits = { cpu_ms = 100 }
 
 [[plugin]]
 name = "stamp"

@@ -12,7 +12,8 @@ async fn connect(node: &Node) -> anyhow::Result<Client> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_of_megabytes_is_cut_before_it_reaches_the_log() -> anyhow::Result<()> {
     let log = Log::capture();
-    let node = Node::start("[[plugin]]\nname = \"long-error\"\nfile = \"{wasm:hostile}\"\n").await;
+    let node =
+        Node::start("[[plugin]]\nname = \"long-error\"\nfile = \"{wasm:hostile}\"\nlimits = { cpu_ms = 100 }\n").await;
     let mut client = connect(&node).await?;
     let answer = client.ask("error", json!(5_000_000)).await?;
     assert_eq!(answer, serde_json::from_str::<Value>(FAILED)?);
