@@ -128,8 +128,10 @@ async fn targets_reach_whom_they_name_and_nobody_twice() -> anyhow::Result<()> {
         }
     }
     let (eve_id, nobody) = (eve.id.clone(), "A".repeat(20));
-    let cases: [(Value, Value, [usize; 4]); 10] = [
+    let cases: [(Value, Value, [usize; 4]); 11] = [
         (json!(["sender"]), json!([]), [1, 0, 0, 0]),
+        // a message without a room has no event's room
+        (json!(["event_room"]), json!([]), [0, 0, 0, 0]),
         (json!(["everyone"]), json!([]), [1, 1, 1, 1]),
         (json!(["everyone"]), json!([bob.id, ann.id]), [0, 1, 0, 1]),
         (json!([{ "room": "a" }]), json!([]), [1, 0, 1, 0]),
@@ -380,6 +382,16 @@ async fn whoever_goes_is_seen_to_leave_each_room_in_the_order_of_joining() -> an
         let gone = json!({ "hook": "disconnect", "origin": origin, "socket": id, "rooms": [], "reason": reason });
         assert_eq!(seen, [leave("x", &["y"]), leave("y", &[]), gone], "{way}");
     }
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_disconnects_its_socket_is_acked_before() -> anyhow::Result<()> {
+    let node = probe("").await;
+    let mut bob = user(&node, "bob").await?;
+    assert_eq!(bob.ask("probe:disconnect", json!({ "reason": "bye" })).await?, "done");
+    assert_eq!(bob.text().await?, "41", "and then it is told");
     node.stop().await;
     Ok(())
 }

@@ -149,7 +149,8 @@ impl Delivery {
                     socket.send(&self.codec.ack_packet(&entry.namespace, id, &payload));
                 }
                 Effect::Emit(emit) => {
-                    let left_out = emit.audience.except.contains(&socket.id());
+                    // no target, as an event's room that there is not, is nobody
+                    let left_out = emit.audience.to.is_empty() || emit.audience.except.contains(&socket.id());
                     if !left_out && (!emit.volatile || socket.connection().is_writable()) {
                         socket.send(&self.codec.event_packet(&entry.namespace, &emit.name, &emit.payload, None));
                     }

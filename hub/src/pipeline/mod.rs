@@ -124,7 +124,9 @@ impl Pipeline {
             (Some(name), ack, Some(refusal)) => effects.push(refuse_message(&name, ack, refusal)),
             (Some(_), Some(id), None) => {
                 let payload = performed.ack.unwrap_or_else(|| Payload::json(r#"[{"ok":true}]"#));
-                effects.push(Effect::Ack { id, payload });
+                // behind its disconnect a socket hears nothing more
+                let end = effects.iter().position(|e| matches!(e, Effect::Disconnect { .. }));
+                effects.insert(end.unwrap_or(effects.len()), Effect::Ack { id, payload });
             }
             _ => {}
         }
