@@ -162,6 +162,7 @@ fn transport_settings(config: &Config) -> transport::Settings {
         upgrade_timeout: server.upgrade_timeout,
         connect_timeout: server.connect_timeout,
         max_payload_bytes: limits.max_payload_bytes,
+        polling_packets_max: limits.polling_packets_max,
         send_queue_max_bytes: limits.send_queue_max_bytes,
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,

@@ -82,6 +82,7 @@ fn limits(config: &Config) -> Value {
     let limits = &config.limits;
     json!({
         "max_payload_bytes": limits.max_payload_bytes,
+        "polling_packets_max": limits.polling_packets_max,
         "send_queue_max_bytes": limits.send_queue_max_bytes,
         "connections_max": limits.connections_max,
         "connections_per_address_max": limits.connections_per_address_max,

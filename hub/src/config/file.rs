@@ -173,6 +173,7 @@ fn limits(root: &Section<'_, '_>) -> Limits {
     let node = Settings::default();
     let limits = Limits {
         max_payload_bytes: section.count("max_payload_bytes", 1024..GIB + 1, node.max_payload_bytes),
+        polling_packets_max: section.count("polling_packets_max", 1..100_001, node.polling_packets_max),
         send_queue_max_bytes: section.count("send_queue_max_bytes", 4096..GIB + 1, node.send_queue_max_bytes),
         connections_max: section.count("connections_max", 1..10_000_001, node.connections_max),
         connections_per_address_max: section.count("connections_per_address_max", 0..10_000_001, 0),

@@ -71,6 +71,8 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub max_payload_bytes: usize,
+    /// Packets in one answer of long polling.
+    pub polling_packets_max: usize,
     pub send_queue_max_bytes: usize,
     pub connections_max: usize,
     /// 0: no limit.

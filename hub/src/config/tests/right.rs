@@ -38,6 +38,7 @@ credentials = true
 
 [limits]
 max_payload_bytes = 2001
+polling_packets_max = 17
 send_queue_max_bytes = 8002
 connections_max = 2003
 connections_per_address_max = 2004
@@ -147,6 +148,7 @@ fn every_key_counts() {
     ];
     assert_eq!(counts, [2001, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011, 2012, 2013]);
     assert_eq!((limits.send_queue_max_bytes, limits.bus_queue_max_bytes), (8002, 131_072));
+    assert_eq!(limits.polling_packets_max, 17);
     assert_eq!((limits.bus_append_timeout.as_millis(), limits.chain_timeout.as_millis()), (2014, 2015));
     assert_eq!(format!("{:?}", config.namespaces.allow), r#"["/", "/room-*"]"#);
     let engine = &config.engine;

@@ -42,6 +42,11 @@ fn numbers_out_of_range_name_the_range() {
     );
     check(
         "[limits]\n\
+         polling_packets_max = 0",
+        "hub.toml:2:23: limits.polling_packets_max: expected a whole number from 1 to 100000, found 0",
+    );
+    check(
+        "[limits]\n\
          bus_queue_max_bytes = 0x10",
         "hub.toml:2:23: limits.bus_queue_max_bytes: expected bytes from 65536 to 68719476736, found 0x10",
     );

@@ -17,6 +17,7 @@ mod listener;
 mod origin;
 mod outbox;
 mod packet;
+mod payload;
 mod polling;
 mod reader;
 mod session_id;

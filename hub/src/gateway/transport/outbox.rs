@@ -8,7 +8,7 @@ use std::{
 
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::{admission::Ticket, close::CloseReason, packet::Packet};
+use super::{admission::Ticket, close::CloseReason, packet::Packet, payload::Payload};
 
 /// Packets in one system call.
 const WRITE_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub(super) struct Outbox {
     is_promised: bool,
     /// In order. What is in front may be written in part.
     queue: VecDeque<Arc<Packet>>,
-    /// Bytes of the front packet's frames that are written.
+    /// Bytes of the front packet's frames that are written, or were fetched by a GET.
     written: usize,
     /// Bytes of frames that are not written.
     waiting: usize,
@@ -224,19 +224,22 @@ impl Outbox {
         Written::All
     }
 
-    /// Takes what waits as the body of a polling answer, of at most `len_max` bytes unless one packet alone is longer.
-    pub(super) fn take_payload(&mut self, len_max: usize) -> Option<Vec<u8>> {
-        let mut payload = Vec::new();
+    /// Takes what waits as the body of a polling answer: at most `packets_max` packets, and of several at most `len_max`
+    /// bytes. A message and its attachments may go in several answers: nothing comes between them.
+    pub(super) fn take_payload(&mut self, len_max: usize, packets_max: usize) -> Option<Vec<u8>> {
+        let mut payload = Payload::new(len_max, packets_max);
         while let Some(packet) = self.queue.front() {
-            if !payload.is_empty() && payload.len() + packet.payload_len() > len_max {
+            let taken = packet.append_to(&mut payload, self.written);
+            self.waiting -= taken - self.written;
+            if taken < packet.frames().len() {
+                self.written = taken;
                 break;
             }
-            self.waiting -= packet.frames().len();
-            packet.append_to_payload(&mut payload);
+            self.written = 0;
             self.queue.pop_front();
         }
         self.free_room();
-        (!payload.is_empty()).then_some(payload)
+        payload.finish()
     }
 
     /// The reason of an end that waits no longer: everything was taken.

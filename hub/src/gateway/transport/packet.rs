@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 
 use super::{
     close::CloseReason,
     frame::{self, HEADER_MAX},
+    payload::Payload,
 };
-
-/// Between two packets in the body of a polling answer.
-pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// The longest reason that fits in a close frame beside its code.
 const CLOSE_TEXT_MAX: usize = frame::CONTROL_MAX - 2;
@@ -115,55 +112,28 @@ impl Packet {
         &self.buffer[self.start..]
     }
 
-    /// The bytes that [`Packet::append_to_payload`] adds, the separator in front included.
-    pub(super) fn payload_len(&self) -> usize {
-        match &self.form {
-            Form::Text => 1 + self.buffer.len() - HEADER_MAX,
-            Form::Mixed(parts) => parts.iter().map(Part::payload_len).sum(),
-            Form::Control => 0,
-            Form::Close => 2,
-        }
-    }
-
-    /// Appends its polling form.
-    pub(super) fn append_to_payload(&self, payload: &mut Vec<u8>) {
-        match &self.form {
-            Form::Text => {
-                separate(payload);
-                payload.extend_from_slice(&self.buffer[HEADER_MAX..]);
+    /// Appends its polling form, from the frame on that begins at `from`, as far as the payload takes it. Gives where the
+    /// first frame begins that is left: the end of the frames when none is.
+    pub(super) fn append_to(&self, payload: &mut Payload, from: usize) -> usize {
+        let end = self.frames().len();
+        let taken = match &self.form {
+            Form::Text => payload.push_text(&self.buffer[HEADER_MAX..]),
+            Form::Mixed(parts) => {
+                let left = parts.iter().filter(|part| part.end - self.start > from);
+                let taken = left.take_while(|part| part.append_to(payload, &self.buffer)).last();
+                return taken.map_or(from, |part| part.end - self.start);
             }
-            Form::Mixed(parts) => parts.iter().for_each(|part| part.append_to(payload, &self.buffer)),
-            Form::Control => {}
-            Form::Close => {
-                separate(payload);
-                payload.push(b'1');
-            }
-        }
+            Form::Control => true,
+            Form::Close => payload.push_text(b"1"),
+        };
+        if taken { end } else { from }
     }
 }
 
 impl Part {
-    fn payload_len(&self) -> usize {
-        let len = self.end - self.start;
-        if self.is_binary { 2 + len.div_ceil(3) * 4 } else { 1 + len }
-    }
-
-    fn append_to(&self, payload: &mut Vec<u8>, buffer: &[u8]) {
-        separate(payload);
+    fn append_to(&self, payload: &mut Payload, buffer: &[u8]) -> bool {
         let body = &buffer[self.start..self.end];
-        if !self.is_binary {
-            return payload.extend_from_slice(body);
-        }
-        payload.push(b'b');
-        let at = payload.len();
-        payload.resize(at + body.len().div_ceil(3) * 4, 0);
-        STANDARD.encode_slice(body, &mut payload[at..]).expect("there is room for four characters every three bytes");
-    }
-}
-
-fn separate(payload: &mut Vec<u8>) {
-    if !payload.is_empty() {
-        payload.push(SEPARATOR);
+        if self.is_binary { payload.push_binary(body) } else { payload.push_text(body) }
     }
 }
 
@@ -179,11 +149,11 @@ mod tests {
     use super::*;
 
     fn payload(packets: &[&Packet]) -> String {
-        let mut payload = Vec::new();
-        packets.iter().for_each(|p| p.append_to_payload(&mut payload));
-        let counted: usize = packets.iter().map(|p| p.payload_len()).sum();
-        assert_eq!(payload.len(), counted.saturating_sub(1), "the first packet has no separator in front");
-        String::from_utf8(payload).unwrap()
+        let mut payload = Payload::new(usize::MAX, usize::MAX);
+        for packet in packets {
+            assert_eq!(packet.append_to(&mut payload, 0), packet.frames().len());
+        }
+        String::from_utf8(payload.finish().unwrap()).unwrap()
     }
 
     #[test]
@@ -198,6 +168,18 @@ mod tests {
         let packet = Packet::message("51-[0]", &[Bytes::from_static(&[1, 2, 3]), Bytes::new()]);
         assert_eq!(packet.frames(), b"\x81\x07451-[0]\x82\x03\x01\x02\x03\x82\x00");
         assert_eq!(payload(&[&packet]), "451-[0]\u{1e}bAQID\u{1e}b");
+    }
+
+    #[test]
+    fn a_message_may_go_in_several_payloads() {
+        let packet = Packet::message("52-[0]", &[Bytes::from_static(&[1, 2, 3]), Bytes::new()]);
+        let mut from = 0;
+        for (end, expected) in [(9, "452-[0]"), (14, "bAQID"), (16, "b")] {
+            let mut payload = Payload::new(usize::MAX, 1);
+            from = packet.append_to(&mut payload, from);
+            assert_eq!((from, &*payload.finish().unwrap()), (end, expected.as_bytes()));
+        }
+        assert_eq!(from, packet.frames().len());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
     connection::Connection,
     http::Refusal,
     outbox::Mode,
-    packet::SEPARATOR,
+    payload::SEPARATOR,
     session_id::SessionId,
     websocket::{binary_event, text_event},
 };
@@ -113,8 +113,9 @@ fn poll_payload<A: Application>(
     }
     let mut outbox = connection.outbox().lock();
     let has_queue = !matches!(outbox.mode, Mode::WebSocket(_));
+    let settings = connection.transport().settings();
     let payload =
-        if has_queue { outbox.take_payload(connection.transport().settings().max_payload_bytes) } else { None };
+        if has_queue { outbox.take_payload(settings.max_payload_bytes, settings.polling_packets_max) } else { None };
     let answer = match (payload, &outbox.mode) {
         (Some(payload), _) => (payload, outbox.is_drained()),
         (None, Mode::WebSocket(_) | Mode::Upgrading { was_probed: true }) => (NOOP.to_vec(), None),

@@ -19,6 +19,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// The longest message over WebSocket, and the longest body of a POST. Clients are told.
     pub max_payload_bytes: usize,
+    /// Packets in one answer of long polling, attachments counted. Some clients refuse more than 16 (`python-engineio`).
+    pub polling_packets_max: usize,
     /// What may wait for a client; who would have more is cut. A single longer packet may wait alone.
     pub send_queue_max_bytes: usize,
     /// TCP connections, and sessions, at once.
@@ -77,6 +79,7 @@ impl Default for Settings {
             upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
             max_payload_bytes: 1_000_000,
+            polling_packets_max: 16,
             send_queue_max_bytes: 1 << 20,
             connections_max: 100_000,
             connections_per_address_max: 0,

@@ -43,6 +43,38 @@ async fn a_long_queue_comes_in_several_answers() {
 }
 
 #[tokio::test]
+async fn many_packets_come_in_answers_of_sixteen() {
+    let server = Server::start().await;
+    let session = Polling::open(server.address).await;
+    let packets: Vec<String> = (0..40).map(|n| format!("4{n}")).collect();
+    session.say(&packets.join("\u{1e}")).await;
+    let mut got = Vec::new();
+    for expected in [16, 16, 8] {
+        let answer = session.packets().await;
+        assert_eq!(answer.len(), expected);
+        got.extend(answer);
+    }
+    assert_eq!(got, packets);
+}
+
+#[tokio::test]
+async fn a_message_with_many_attachments_comes_in_several_answers_and_nothing_between() {
+    let server = Server::with(Settings { polling_packets_max: 3, ..quiet() }).await;
+    let session = Polling::open(server.address).await;
+    session.say("4keep").await;
+    let connection = server.kept().await;
+    let attachments = ["a", "b", "c", "d", "e", "f"].map(Bytes::from);
+    assert!(connection.send(&Packet::message("before", &[])));
+    assert!(connection.send(&Packet::message("56-[]", &attachments)));
+    assert!(connection.send(&Packet::message("behind", &[])));
+    assert_eq!(session.packets().await, ["4before", "456-[]", "bYQ=="]);
+    assert!(connection.send(&Packet::message("last", &[])));
+    assert_eq!(session.packets().await, ["bYg==", "bYw==", "bZA=="]);
+    assert_eq!(session.packets().await, ["bZQ==", "bZg==", "4behind"]);
+    assert_eq!(session.packets().await, ["4last"]);
+}
+
+#[tokio::test]
 async fn a_payload_within_the_limit_is_taken_and_one_beyond_it_closes_the_session() {
     let mut server = Server::start().await;
     let session = Polling::open(server.address).await;

@@ -60,6 +60,22 @@ async fn what_nobody_fetched_comes_over_websocket_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn what_a_get_has_of_a_message_does_not_come_again_over_websocket() {
+    let server = Server::with(Settings { polling_packets_max: 2, ..quiet() }).await;
+    let (session, mut wire) = probed(&server).await;
+    session.say("4keep").await;
+    let connection = server.kept().await;
+    let attachments = ["a", "b", "c"].map(Bytes::from);
+    assert!(connection.send(&Packet::message("53-[]", &attachments)));
+    assert!(connection.send(&Packet::message("behind", &[])));
+    assert_eq!(session.packets().await, ["453-[]", "bYQ=="]);
+    wire.send("5").await;
+    for message in [Message::Binary(b"b".into()), Message::Binary(b"c".into()), text("4behind")] {
+        assert_eq!(wire.next().await, message);
+    }
+}
+
+#[tokio::test]
 async fn the_upgrade_and_what_follows_may_come_in_one_read() {
     let server = Server::start().await;
     let session = Polling::open(server.address).await;
