@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use anyhow::Context;
@@ -70,9 +71,10 @@ pub async fn run(
         async move {
             shutdown.await;
             tracing::info!(connections = transport.connections(), "shutting down");
+            let grace_ends = Instant::now() + settings.shutdown_grace;
             ready.store(false, Ordering::Release);
             transport.shutdown(CloseReason::ServerShuttingDown).await;
-            node.drain(&delivery, settings.close_timeout).await;
+            node.drain(&delivery, grace_ends.saturating_duration_since(Instant::now())).await;
         }
     };
     let served = transport::serve(listener, router, transport.settings(), stopping).await;
@@ -171,6 +173,7 @@ fn transport_settings(config: &Config) -> transport::Settings {
         handshake_timeout: server.handshake_timeout,
         keep_alive_idle_timeout: server.keep_alive_idle_timeout,
         close_timeout: server.close_timeout,
+        shutdown_grace: limits.shutdown_grace,
         polling: server.polling,
         websocket: server.websocket,
         allow_upgrades: server.allow_upgrades,

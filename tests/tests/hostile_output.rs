@@ -62,6 +62,50 @@ limits = { output_max_bytes = 10_000, cpu_ms = 500 }
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_too_long_names_its_limit() -> anyhow::Result<()> {
+    let log = Log::capture();
+    let node = Node::start(
+        r#"
+[limits]
+event_name_max_bytes = 16
+room_name_max_bytes = 3
+user_id_max_bytes = 13
+role_name_max_bytes = 5
+roles_max = 2
+
+[[plugin]]
+name = "namer"
+file = "{wasm:probe}"
+capabilities = ["identity", "credentials", "orders"]
+"#,
+    )
+    .await;
+    let auth = |user: &str, roles: &[&str]| json!({ "user": user, "roles": roles });
+    for (auth, limit) in [
+        (auth("anne-and-annie", &[]), "user_id_max_bytes exceeded: used 14, allowed 13"),
+        (auth("anne", &["keeper"]), "role_name_max_bytes exceeded: used 6, allowed 5"),
+        (auth("anne", &["a", "b", "c"]), "roles_max exceeded: used 3, allowed 2"),
+    ] {
+        let refused = Client::connect(node.address, "/", auth).await.err().expect("a refusal").to_string();
+        assert!(refused.contains("plugin_failed"), "{refused}");
+        log.line_with(&["plugin=namer ", "on_connect", limit]).await;
+    }
+    let mut client = Client::connect(node.address, "/", auth("anne", &["admin", "mod"])).await?;
+    assert_eq!(client.ask("probe:join", json!({ "room": "tea" })).await?, "done");
+    for (way, argument, limit) in [
+        ("probe:join", json!({ "room": "hall" }), "room_name_max_bytes exceeded: used 4, allowed 3"),
+        ("probe:emit", json!({ "to": ["sender"], "name": "n".repeat(17) }), "event_name_max_bytes exceeded: used 17"),
+        ("probe:emit", json!({ "to": [{ "user": "anne-and-annie" }], "name": "n" }), "user_id_max_bytes exceeded"),
+        ("probe:order", json!({ "of": { "room": "hall" }, "act": "disconnect" }), "room_name_max_bytes exceeded"),
+    ] {
+        assert_eq!(client.ask(way, argument).await?, serde_json::from_str::<Value>(FAILED)?, "{limit}");
+        log.line_with(&["plugin=namer ", "on_message", limit]).await;
+    }
+    node.stop().await;
+    Ok(())
+}
+
 /// Leaves out 10,000 sockets whose ids are one and the same text of 60 kB: 600 MB out of 200 kB of memory.
 const ONE_TEXT_MANY_TIMES: &str = r#"
 (component

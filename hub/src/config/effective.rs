@@ -91,6 +91,10 @@ fn limits(config: &Config) -> Value {
         "namespace_max_bytes": limits.namespace_max_bytes,
         "rooms_per_socket_max": limits.rooms_per_socket_max,
         "event_name_max_bytes": limits.event_name_max_bytes,
+        "room_name_max_bytes": limits.room_name_max_bytes,
+        "user_id_max_bytes": limits.user_id_max_bytes,
+        "role_name_max_bytes": limits.role_name_max_bytes,
+        "roles_max": limits.roles_max,
         "attachments_max": limits.attachments_max,
         "effects_max": limits.effects_max,
         "orders_pending_max": limits.orders_pending_max,
@@ -98,6 +102,7 @@ fn limits(config: &Config) -> Value {
         "bus_queue_max_bytes": limits.bus_queue_max_bytes,
         "bus_append_timeout_ms": ms(limits.bus_append_timeout),
         "chain_timeout_ms": ms(limits.chain_timeout),
+        "shutdown_grace_ms": ms(limits.shutdown_grace),
     })
 }
 

@@ -25,13 +25,18 @@ use crate::{
     },
     pattern::Pattern,
     pipeline::chain::Policy,
-    plugin::settings::{Capability, Limits as PluginLimits},
+    plugin::{
+        names::Names,
+        settings::{Capability, Limits as PluginLimits},
+    },
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const GIB: u64 = 1 << 30;
-const NAME_MAX_BYTES: usize = 64;
+const PLUGIN_NAME_MAX_BYTES: usize = 64;
 const PATH_MAX_BYTES: usize = 200;
+/// Of events, rooms, users and roles.
+const NAME_BYTES: Range<u64> = 1..65_537;
 const ENGINE_INSTANCES: Range<u64> = 1..100_001;
 /// From one page to what 32 bits address.
 const ENGINE_MEMORY_BYTES: Range<u64> = 65_536..4 * GIB + 1;
@@ -62,7 +67,7 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let server = server(root, base);
     let limits = limits(root);
     let engine = engine(root);
-    let (defaults, plugins) = plugins(root, base);
+    let (defaults, plugins) = plugins(root, base, &limits);
     let config = Config { server, limits, namespaces: namespaces(root), engine, log: log(root), plugins };
     check(root, &config, &defaults);
     config
@@ -170,7 +175,7 @@ fn is_origin(text: &str) -> bool {
 
 fn limits(root: &Section<'_, '_>) -> Limits {
     let section = root.section("limits");
-    let node = Settings::default();
+    let (node, names) = (Settings::default(), Names::default());
     let limits = Limits {
         max_payload_bytes: section.count("max_payload_bytes", 1024..GIB + 1, node.max_payload_bytes),
         polling_packets_max: section.count("polling_packets_max", 1..100_001, node.polling_packets_max),
@@ -181,7 +186,11 @@ fn limits(root: &Section<'_, '_>) -> Limits {
         namespaces_max: section.count("namespaces_max", 1..10_000_001, 10_000),
         namespace_max_bytes: section.count("namespace_max_bytes", 1..4097, 256),
         rooms_per_socket_max: section.count("rooms_per_socket_max", 1..100_001, 1000),
-        event_name_max_bytes: section.count("event_name_max_bytes", 1..65_537, 256),
+        event_name_max_bytes: section.count("event_name_max_bytes", NAME_BYTES, names.event_name_max_bytes),
+        room_name_max_bytes: section.count("room_name_max_bytes", NAME_BYTES, names.room_name_max_bytes),
+        user_id_max_bytes: section.count("user_id_max_bytes", NAME_BYTES, names.user_id_max_bytes),
+        role_name_max_bytes: section.count("role_name_max_bytes", NAME_BYTES, names.role_name_max_bytes),
+        roles_max: section.count("roles_max", 0..10_001, names.roles_max),
         attachments_max: section.count("attachments_max", 0..10_001, 64),
         effects_max: section.count("effects_max", 1..1_000_001, 2000),
         orders_pending_max: section.count("orders_pending_max", 1..1_000_001, 10_000),
@@ -189,6 +198,7 @@ fn limits(root: &Section<'_, '_>) -> Limits {
         bus_queue_max_bytes: section.count("bus_queue_max_bytes", 65_536..64 * GIB + 1, 64 << 20),
         bus_append_timeout: section.duration("bus_append_timeout_ms", 1..60_001, Duration::from_secs(2)),
         chain_timeout: section.duration("chain_timeout_ms", 1..600_001, Duration::from_secs(5)),
+        shutdown_grace: section.duration("shutdown_grace_ms", 0..600_001, node.shutdown_grace),
     };
     section.finish();
     limits
@@ -239,9 +249,16 @@ fn log(root: &Section<'_, '_>) -> Log {
 }
 
 /// The limits that plugins inherit, and the plugins.
-fn plugins(root: &Section<'_, '_>, base: &Path) -> (PluginLimits, Vec<PluginConfig>) {
+fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimits, Vec<PluginConfig>) {
     let defaults = root.section("plugin_defaults");
-    let default_limits = plugin_limits(&defaults, &PluginLimits::default());
+    let names = Names {
+        event_name_max_bytes: limits.event_name_max_bytes,
+        room_name_max_bytes: limits.room_name_max_bytes,
+        user_id_max_bytes: limits.user_id_max_bytes,
+        role_name_max_bytes: limits.role_name_max_bytes,
+        roles_max: limits.roles_max,
+    };
+    let default_limits = plugin_limits(&defaults, &PluginLimits { names, ..PluginLimits::default() });
     defaults.finish();
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut plugins = Vec::new();
@@ -269,7 +286,7 @@ fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> Plug
     missing("file", "\"my_plugin.wasm\"");
     let is_name = |text: &&str| {
         let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        fits && (1..=NAME_MAX_BYTES).contains(&text.len())
+        fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
     };
     let what = "a name of 1 to 64 lower-case letters, digits and `-`";
     let name = section.parsed("name", what, |text| Some(text).filter(is_name).map(str::to_owned)).unwrap_or_default();
@@ -330,6 +347,7 @@ fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits) -> PluginLimits 
         log_line_max_bytes: section.count("log_line_max_bytes", 16..65_537, base.log_line_max_bytes),
         instances_max: section.count("instances_max", ENGINE_INSTANCES, base.instances_max),
         instance_wait: section.duration("instance_wait_ms", 1..60_001, base.instance_wait),
+        names: base.names,
     };
     section.finish();
     limits

@@ -81,7 +81,13 @@ pub struct Limits {
     pub namespaces_max: usize,
     pub namespace_max_bytes: usize,
     pub rooms_per_socket_max: usize,
+    /// Of an event, whether a client or a plugin names it.
     pub event_name_max_bytes: usize,
+    pub room_name_max_bytes: usize,
+    pub user_id_max_bytes: usize,
+    pub role_name_max_bytes: usize,
+    /// Roles of one user.
+    pub roles_max: usize,
     pub attachments_max: usize,
     /// Effects of one event, over all plugins.
     pub effects_max: usize,
@@ -91,6 +97,8 @@ pub struct Limits {
     pub bus_append_timeout: Duration,
     /// The whole chain of one event.
     pub chain_timeout: Duration,
+    /// From the signal to end until who is left is cut.
+    pub shutdown_grace: Duration,
 }
 
 /// `[namespaces]`.

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// Names of events and rooms, ids of users: what a plugin may make of them.
-const NAME_MAX_BYTES: usize = 256;
+/// Of the reason that a plugin gives for a leave or disconnect, what is kept; the rest is cut off.
+const REASON_MAX_BYTES: usize = 256;
 /// What a target, role or attachment counts beside its own bytes: the hub keeps each of them, however short it is.
 const ITEM_BYTES: usize = 32;
 const ASK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
@@ -182,30 +182,6 @@ fn listed(to: &[types::Target], except: &[String]) -> usize {
     texts + (to.len() + except.len()) * ITEM_BYTES
 }
 
-fn name(what: &str, name: String) -> Result<Text> {
-    if name.is_empty() || name.len() > NAME_MAX_BYTES {
-        return Err(Misuse(format!("gave {what} of {} bytes: 1 to {NAME_MAX_BYTES} are allowed", name.len())).into());
-    }
-    Ok(name.into())
-}
-
-/// An unknown socket id is nobody's: it becomes a target that reaches no one.
-fn target(target: types::Target) -> Result<Option<Target>> {
-    Ok(Some(match target {
-        types::Target::Sender => Target::Sender,
-        types::Target::EventRoom => Target::EventRoom,
-        types::Target::Room(room) => Target::Room(name("a room", room)?),
-        types::Target::Socket(id) => return Ok(SocketId::parse(&id).map(Target::Socket)),
-        types::Target::User(user) => Target::User(name("a user", user)?),
-        types::Target::Everyone => Target::Everyone,
-    }))
-}
-
-fn audience(to: Vec<types::Target>, except: Vec<String>) -> Result<Audience> {
-    let to = to.into_iter().filter_map(|t| target(t).transpose()).collect::<Result<Vec<_>>>()?;
-    Ok(Audience { to, except: except.iter().filter_map(|id| SocketId::parse(id)).collect() })
-}
-
 fn guest_target(target: &Target) -> types::Target {
     match target {
         Target::Sender => types::Target::Sender,
@@ -333,7 +309,7 @@ impl imports::rooms::Host for HostState {
 
 impl imports::actions::Host for HostState {
     fn set_name(&mut self, new: String) -> Result<()> {
-        let new = name("an event name", new)?;
+        let new = self.limits.names.event(new)?;
         self.message_only("changed the name")?.acts.change.name = Some(new);
         Ok(())
     }
@@ -347,7 +323,7 @@ impl imports::actions::Host for HostState {
 
     fn retarget(&mut self, to: Vec<types::Target>, except: Vec<String>) -> Result<()> {
         self.count_output(listed(&to, &except))?;
-        let new = audience(to, except)?;
+        let new = self.limits.names.audience(to, except)?;
         self.message_only("changed the targets")?.acts.change.audience = Some(new);
         Ok(())
     }
@@ -362,8 +338,8 @@ impl imports::actions::Host for HostState {
         volatile: bool,
     ) -> Result<()> {
         self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
-        let name = name("an event name", event)?;
-        let audience = audience(to, except)?;
+        let name = self.limits.names.event(event)?;
+        let audience = self.limits.names.audience(to, except)?;
         self.act(0, Step::Emit(Emit { audience, name, payload: payload(args, attachments)?, volatile }))
     }
 
@@ -376,26 +352,26 @@ impl imports::actions::Host for HostState {
         except: Vec<String>,
     ) -> Result<()> {
         self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
-        let name = name("an event name", event)?;
-        let audience = audience(to, except)?;
+        let name = self.limits.names.event(event)?;
+        let audience = self.limits.names.audience(to, except)?;
         let audience = (!audience.to.is_empty()).then_some(audience);
         let event = Event::message(Origin::Plugin, name, payload(args, attachments)?, audience);
         HostState::raise(self, 0, event)
     }
 
     fn join(&mut self, room: String) -> Result<()> {
-        let room = name("a room", room)?;
+        let room = self.limits.names.room(room)?;
         HostState::raise(self, room.len(), Event::join(Origin::Plugin, room))
     }
 
     fn leave(&mut self, room: String, reason: String) -> Result<()> {
-        let room = name("a room", room)?;
-        let reason = Text::from(&reason[..reason.floor_char_boundary(NAME_MAX_BYTES)]);
+        let room = self.limits.names.room(room)?;
+        let reason = Text::from(&reason[..reason.floor_char_boundary(REASON_MAX_BYTES)]);
         HostState::raise(self, room.len(), Event::leave(Origin::Plugin, room, reason))
     }
 
     fn disconnect(&mut self, reason: String) -> Result<()> {
-        let reason = Text::from(&reason[..reason.floor_char_boundary(NAME_MAX_BYTES)]);
+        let reason = Text::from(&reason[..reason.floor_char_boundary(REASON_MAX_BYTES)]);
         HostState::raise(self, reason.len(), Event::disconnect(Origin::Plugin, reason))
     }
 
@@ -415,7 +391,7 @@ impl imports::actions::Host for HostState {
         tag: String,
     ) -> Result<()> {
         self.count_output(sum(&args, &attachments) + event.len() + tag.len())?;
-        let name = name("an event name", event)?;
+        let name = self.limits.names.event(event)?;
         let Some(socket) = SocketId::parse(&socket) else {
             return Err(Misuse(format!("asked `{}`, which is no socket id", quote(&socket).escape_debug())).into());
         };
@@ -501,8 +477,8 @@ impl imports::credentials::Host for HostState {
 
 impl imports::identity::Host for HostState {
     fn set_user(&mut self, user: String, roles: Vec<String>) -> Result<bool> {
-        let user = name("a user", user)?;
-        let roles = roles.into_iter().map(|r| name("a role", r)).collect::<Result<Vec<_>>>()?;
+        let user = self.limits.names.user(user)?;
+        let roles = self.limits.names.roles(roles)?;
         let call = self.call()?;
         let set = call.acts.steps.iter().any(|s| matches!(s, Step::Identify(_)));
         if call.event.kind != Kind::Connect || set || call.context.identity().is_some() {
@@ -516,7 +492,7 @@ impl imports::identity::Host for HostState {
 
 impl HostState {
     fn order(&mut self, of: types::Target, act: OrderAct) -> Result<()> {
-        match target(of)? {
+        match self.limits.names.target(of)? {
             Some(of) => self.act(0, Step::Order(Order { of, act })),
             None => Ok(()),
         }
@@ -525,18 +501,18 @@ impl HostState {
 
 impl imports::orders::Host for HostState {
     fn join(&mut self, of: types::Target, room: String) -> Result<()> {
-        let room = name("a room", room)?;
+        let room = self.limits.names.room(room)?;
         self.order(of, OrderAct::Join { room })
     }
 
     fn leave(&mut self, of: types::Target, room: String, reason: String) -> Result<()> {
-        let room = name("a room", room)?;
-        let reason = reason[..reason.floor_char_boundary(NAME_MAX_BYTES)].into();
+        let room = self.limits.names.room(room)?;
+        let reason = reason[..reason.floor_char_boundary(REASON_MAX_BYTES)].into();
         self.order(of, OrderAct::Leave { room, reason })
     }
 
     fn disconnect(&mut self, of: types::Target, reason: String) -> Result<()> {
-        let reason = reason[..reason.floor_char_boundary(NAME_MAX_BYTES)].into();
+        let reason = reason[..reason.floor_char_boundary(REASON_MAX_BYTES)].into();
         self.order(of, OrderAct::Disconnect { reason })
     }
 }

@@ -8,6 +8,7 @@ mod host;
 mod instance;
 mod limiter;
 mod loaded;
+pub mod names;
 pub mod settings;
 mod stdio;
 

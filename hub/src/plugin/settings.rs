@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::names::Names;
 use crate::event::Text;
 
 /// A plugin's place in the config.
@@ -68,6 +69,8 @@ pub struct Limits {
     pub instances_max: usize,
     /// How long a call waits for an instance.
     pub instance_wait: Duration,
+    /// The hub's own, the same for all plugins.
+    pub names: Names,
 }
 
 impl Default for Limits {
@@ -83,6 +86,7 @@ impl Default for Limits {
             log_line_max_bytes: 1024,
             instances_max: 64,
             instance_wait: Duration::from_secs(1),
+            names: Names::default(),
         }
     }
 }

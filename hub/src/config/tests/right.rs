@@ -8,7 +8,10 @@ use crate::{
     event::Kind,
     gateway::{socketio::Encoding, transport::Origins},
     pipeline::chain::Policy,
-    plugin::settings::{Capability, Limits},
+    plugin::{
+        names::Names,
+        settings::{Capability, Limits},
+    },
 };
 
 /// Every key, each with a value that is not its default.
@@ -47,6 +50,10 @@ namespaces_max = 2006
 namespace_max_bytes = 2007
 rooms_per_socket_max = 2008
 event_name_max_bytes = 2009
+room_name_max_bytes = 2016
+user_id_max_bytes = 2017
+role_name_max_bytes = 2018
+roles_max = 2019
 attachments_max = 2010
 effects_max = 2011
 orders_pending_max = 2012
@@ -54,6 +61,7 @@ asks_pending_max = 2013
 bus_queue_max_bytes = 0x20_000
 bus_append_timeout_ms = 2014
 chain_timeout_ms = 2015
+shutdown_grace_ms = 2020
 
 [namespaces]
 allow = ["/", "/room-*"]
@@ -147,6 +155,15 @@ fn every_key_counts() {
         limits.asks_pending_max,
     ];
     assert_eq!(counts, [2001, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011, 2012, 2013]);
+    let names = Names {
+        event_name_max_bytes: 2009,
+        room_name_max_bytes: 2016,
+        user_id_max_bytes: 2017,
+        role_name_max_bytes: 2018,
+        roles_max: 2019,
+    };
+    assert_eq!(config.plugins.iter().map(|plugin| plugin.limits.names).collect::<Vec<_>>(), [names; 2]);
+    assert_eq!(limits.shutdown_grace.as_millis(), 2020);
     assert_eq!((limits.send_queue_max_bytes, limits.bus_queue_max_bytes), (8002, 131_072));
     assert_eq!(limits.polling_packets_max, 17);
     assert_eq!((limits.bus_append_timeout.as_millis(), limits.chain_timeout.as_millis()), (2014, 2015));
@@ -268,4 +285,15 @@ fn a_file_that_cannot_be_read_is_named() {
     let bytes = File::new("bytes", b"[log]\nlevel = \"\xff\"\n");
     let error = Config::load(&bytes.path, Overrides::default()).unwrap_err();
     assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+}
+
+#[test]
+fn the_readme_names_every_limit() {
+    let readme = std::fs::read_to_string(base().parent().unwrap().join("README.md")).unwrap();
+    let effective = parse(EVERYTHING).unwrap().effective();
+    for table in [&effective["limits"], &effective["engine"], &effective["plugin"][0]["limits"]] {
+        for (key, _) in table.as_object().unwrap() {
+            assert!(readme.contains(&format!("`{key}`")), "{key} is not in README.md");
+        }
+    }
 }

@@ -110,6 +110,14 @@ fn unknown_keys_name_what_was_probably_meant() {
         "hub.toml:4:1: plugin[0].stack_max_bytes: unknown key, it belongs in [engine]",
     );
     check_plugin(
+        "limits = { room_name_max_bytes = 10 }",
+        "hub.toml:4:12: plugin[0].limits.room_name_max_bytes: unknown key, it belongs in [limits]",
+    );
+    check(
+        "[server]\nshutdown_grace_ms = 1",
+        "hub.toml:2:1: server.shutdown_grace_ms: unknown key, it belongs in [limits]",
+    );
+    check_plugin(
         "policy = { on_msg = \"skip\" }",
         "hub.toml:4:12: plugin[0].policy.on_msg: unknown key, known here are default, on_answer, on_connect, \
          on_disconnect, on_join, on_leave, on_message",

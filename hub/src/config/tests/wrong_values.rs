@@ -47,6 +47,19 @@ fn numbers_out_of_range_name_the_range() {
     );
     check(
         "[limits]\n\
+         room_name_max_bytes = 0\n\
+         user_id_max_bytes = 70_000\n\
+         role_name_max_bytes = \"long\"\n\
+         roles_max = -1\n\
+         shutdown_grace_ms = 600_001",
+        "hub.toml:2:23: limits.room_name_max_bytes: expected bytes from 1 to 65536, found 0\n\
+         hub.toml:3:21: limits.user_id_max_bytes: expected bytes from 1 to 65536, found 70000\n\
+         hub.toml:4:23: limits.role_name_max_bytes: expected bytes from 1 to 65536, found \"long\"\n\
+         hub.toml:5:13: limits.roles_max: expected a whole number from 0 to 10000, found -1\n\
+         hub.toml:6:21: limits.shutdown_grace_ms: expected milliseconds from 0 to 600000, found 600001",
+    );
+    check(
+        "[limits]\n\
          bus_queue_max_bytes = 0x10",
         "hub.toml:2:23: limits.bus_queue_max_bytes: expected bytes from 65536 to 68719476736, found 0x10",
     );

@@ -167,12 +167,12 @@ impl<A: Application> Transport<A> {
     }
 
     /// Opens nothing from now on: new clients get 503. Every client gets what is queued for it and then its transport's
-    /// close. Returns when the application knows of every end, or the settings' close timeout is over; who is left then
+    /// close. Returns when the application knows of every end, or the settings' shutdown grace is over; who is left then
     /// is cut.
     pub async fn shutdown(self: &Arc<Self>, reason: CloseReason) {
         let reason = *self.shutdown.get_or_init(|| reason);
         self.table.for_each(|connection| connection.close_after_flush(reason));
-        let _ = timeout(self.settings.close_timeout, self.until_empty()).await;
+        let _ = timeout(self.settings.shutdown_grace, self.until_empty()).await;
         self.table.for_each(|connection| connection.close(reason));
         self.is_over.store(true, Ordering::Release);
     }

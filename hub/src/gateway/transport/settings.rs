@@ -35,8 +35,11 @@ pub struct Settings {
     pub keep_alive_idle_timeout: Duration,
     /// For the body of a POST to arrive; and for the last bytes of an answer to be taken.
     pub body_timeout: Duration,
-    /// For what is queued to reach the client when the connection is closed in order, and for shutting down.
+    /// For what is queued to reach the client when the connection is closed in order, and for the last HTTP answers of a
+    /// listener that ends.
     pub close_timeout: Duration,
+    /// For the last events of all clients when the transport shuts down; who is left then is cut.
+    pub shutdown_grace: Duration,
     /// Whether clients may use long polling.
     pub polling: bool,
     /// Whether clients may use WebSocket.
@@ -88,6 +91,7 @@ impl Default for Settings {
             keep_alive_idle_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
+            shutdown_grace: Duration::from_secs(5),
             polling: true,
             websocket: true,
             allow_upgrades: true,

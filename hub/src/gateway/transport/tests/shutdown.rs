@@ -57,14 +57,14 @@ async fn new_clients_get_503() {
 
 #[tokio::test]
 async fn it_waits_for_handlers_and_no_longer_than_its_deadline() {
-    let close_timeout = Duration::from_millis(300);
-    let mut server = Server::with(Settings { close_timeout, ..quiet() }).await;
+    let shutdown_grace = Duration::from_millis(300);
+    let mut server = Server::with(Settings { shutdown_grace, ..quiet() }).await;
     let mut wire = Wire::open(server.address).await;
     wire.send("4wait").await;
     assert_eq!(server.event().await, Event::Began("wait".into()));
     let begin = Instant::now();
     soon("the shutdown", server.transport.shutdown(CloseReason::ServerShuttingDown)).await;
-    assert!(begin.elapsed() >= close_timeout);
+    assert!(begin.elapsed() >= shutdown_grace);
     assert_eq!(server.events_so_far(), []);
     server.open_gate();
     assert_eq!(server.event().await, Event::Ended("wait".into()));
