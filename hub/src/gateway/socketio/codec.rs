@@ -107,7 +107,10 @@ impl Codec {
             }
         }
         let decoded = match self.encoding {
-            Encoding::Json => CommonParser.decode_str(&self.parse, state, text),
+            Encoding::Json => {
+                check_ack_id(&text)?;
+                CommonParser.decode_str(&self.parse, state, text)
+            }
             Encoding::Msgpack => MsgPackParser.decode_str(&self.parse, state, text),
         };
         self.checked(decoded)
@@ -283,6 +286,24 @@ impl Codec {
     }
 }
 
+/// What stands where an ack id may stand must be one: the codec passes over what it cannot read, and the client would
+/// wait for an ack that never comes.
+fn check_ack_id(text: &str) -> Result<(), PacketError> {
+    let (kind, rest) = text.split_at_checked(1).unwrap_or_default();
+    let rest = match kind {
+        "2" | "3" => rest,
+        "5" | "6" => rest.split_once('-').map_or("", |(_, behind)| behind),
+        _ => return Ok(()),
+    };
+    let rest = if rest.starts_with('/') { rest.split_once(',').map_or("", |(_, behind)| behind) } else { rest };
+    let args = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let id = &rest[..rest.len() - args.len()];
+    if id.is_empty() || (args.starts_with('[') && id.parse::<i64>().is_ok()) {
+        return Ok(());
+    }
+    Err(PacketError::Invalid("an ack id is a number of at most 63 bits"))
+}
+
 /// Every placeholder must number an attachment that is there: a receiver would fail on it.
 fn check_placeholders(text: &str, attachments: usize) -> Result<(), PacketError> {
     if attachments == 0 {
@@ -377,6 +398,7 @@ mod tests {
     fn events_are_split_into_name_and_arguments() {
         check(r#"2["a"]"#, "a", "[]", None);
         check(r#"2/ns,12["a",1,[2]]"#, "a", "[1,[2]]", Some(12));
+        check(r#"2/ns/1,9223372036854775807["a"]"#, "a", "[]", Some(i64::MAX));
         check(r#"2[ "a" , {"b":[]} ] "#, "a", r#"[{"b":[]} ]"#, None);
         check(r#"2["say \"hi\"",1]"#, "say \"hi\"", "[1]", None);
         check(r#"2["caf\u00e9"]"#, "café", "[]", None);
@@ -397,6 +419,9 @@ mod tests {
             "2[[\"a\"]]",
             "2[\"a\"",
             "2[\"a\"]garbage",
+            "29223372036854775808[\"a\"]",
+            "2/ns,1 [\"a\"]",
+            "51-99999999999999999999[\"a\"]",
             "2[\"a\"]\u{1e}2[\"b\"]",
             "2[\"connect\"]",
             "2[\"disconnecting\"]",

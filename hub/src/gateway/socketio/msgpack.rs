@@ -7,10 +7,14 @@ use rmp::encode;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+/// How deep arrays and maps from a client may lie in each other. What goes out is read as a tree of at most 127 levels:
+/// plugins may put some around.
+const DEPTH_MAX: usize = 100;
+
 /// A MessagePack value as JSON text; binary becomes attachments.
 pub fn to_json(bytes: &[u8]) -> Result<(String, Vec<Bytes>), String> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-    let mut writer = Writer { text: String::with_capacity(bytes.len() + 16), attachments: Vec::new() };
+    let mut writer = Writer { text: String::with_capacity(bytes.len() + 16), attachments: Vec::new(), depth: 0 };
     (&mut writer).deserialize(&mut reader).map_err(|e| e.to_string())?;
     Ok((writer.text, writer.attachments))
 }
@@ -18,9 +22,19 @@ pub fn to_json(bytes: &[u8]) -> Result<(String, Vec<Bytes>), String> {
 struct Writer {
     text: String,
     attachments: Vec<Bytes>,
+    /// Arrays and maps that are open.
+    depth: usize,
 }
 
 impl Writer {
+    fn deeper<E: Error>(&mut self) -> Result<(), E> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(E::custom(format_args!("more than {DEPTH_MAX} arrays and maps lie in each other")));
+        }
+        Ok(())
+    }
+
     fn string(&mut self, text: &str) {
         self.text.push_str(&Value::from(text).to_string());
     }
@@ -87,6 +101,7 @@ impl<'de> Visitor<'de> for &mut Writer {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.deeper()?;
         self.text.push('[');
         let mut first = true;
         loop {
@@ -101,10 +116,12 @@ impl<'de> Visitor<'de> for &mut Writer {
             }
         }
         self.text.push(']');
+        self.depth -= 1;
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.deeper()?;
         self.text.push('{');
         let mut first = true;
         while let Some(key) = map.next_key::<String>()? {
@@ -116,6 +133,7 @@ impl<'de> Visitor<'de> for &mut Writer {
             map.next_value_seed(&mut *self)?;
         }
         self.text.push('}');
+        self.depth -= 1;
         Ok(())
     }
 }
@@ -195,6 +213,16 @@ mod tests {
         encode::write_f64(&mut nan, f64::NAN).unwrap();
         assert_eq!(to_json(&nan).unwrap().0, "[null]");
         assert_eq!(to_json(&[0x90]).unwrap().0, "[]");
+    }
+
+    #[test]
+    fn what_lies_too_deep_to_go_out_again_is_an_error() {
+        let nested = |depth| [vec![0x91; depth - 1], vec![0x90]].concat();
+        let (text, _) = to_json(&nested(DEPTH_MAX)).unwrap();
+        assert_eq!(from_json(&text, &[]), nested(DEPTH_MAX));
+        assert!(to_json(&nested(DEPTH_MAX + 1)).is_err());
+        let siblings = [vec![0xdc, 1, 0], vec![0x80; 256]].concat();
+        assert!(to_json(&siblings).is_ok(), "beside each other they are not deep");
     }
 
     #[test]
