@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, tungstenite::Message};
 
 /// How long an answer may take.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ pub struct Client {
 }
 
 /// What a connection's end looks like.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// A close frame with this code.
     Code(u16),
@@ -30,24 +30,51 @@ pub enum End {
     Lost,
 }
 
+/// The last that a connection brought.
+#[derive(Debug)]
+pub struct Farewell {
+    /// Texts that nobody had read, pings left out.
+    pub packets: Vec<String>,
+    pub end: End,
+    /// The text of the close frame.
+    pub reason: String,
+}
+
 impl Client {
     /// Connects and joins a namespace; a refusal is an error with the body of CONNECT_ERROR.
     pub async fn connect(address: SocketAddr, namespace: &str, auth: Value) -> anyhow::Result<Self> {
-        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
-        let (stream, _) = timeout(DEADLINE, connect_async(url)).await.context("no handshake in time")??;
+        Self::open(address).await?.join(namespace, auth).await
+    }
+
+    /// Opens a connection that is in no namespace yet.
+    pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::open_on(TcpStream::connect(address).await?).await
+    }
+
+    /// The same on a stream that is there.
+    pub async fn open_on(stream: TcpStream) -> anyhow::Result<Self> {
+        let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", stream.peer_addr()?);
+        let handshake = client_async(url, MaybeTlsStream::Plain(stream));
+        let (stream, _) = timeout(DEADLINE, handshake).await.context("no handshake in time")??;
         let mut client =
-            Self { stream, namespace: namespace.into(), id: String::new(), next_ack: 0, events: VecDeque::new() };
+            Self { stream, namespace: "/".into(), id: String::new(), next_ack: 0, events: VecDeque::new() };
         let open = client.text().await?;
         anyhow::ensure!(open.starts_with('0'), "no open packet: {open}");
+        Ok(client)
+    }
+
+    /// Joins a namespace, which is the one of its calls from now on.
+    pub async fn join(mut self, namespace: &str, auth: Value) -> anyhow::Result<Self> {
+        self.namespace = namespace.into();
         let auth = if auth.is_null() { String::new() } else { auth.to_string() };
-        let prefix = client.prefix();
-        client.raw(&format!("40{prefix}{auth}")).await?;
+        let prefix = self.prefix();
+        self.raw(&format!("40{prefix}{auth}")).await?;
         loop {
-            let packet = client.text().await?;
+            let packet = self.text().await?;
             if let Some(body) = packet.strip_prefix(&format!("40{prefix}")) {
                 let body: Value = serde_json::from_str(body)?;
-                client.id = body["sid"].as_str().context("CONNECT without sid")?.to_owned();
-                return Ok(client);
+                self.id = body["sid"].as_str().context("CONNECT without sid")?.to_owned();
+                return Ok(self);
             }
             if let Some(body) = packet.strip_prefix(&format!("44{prefix}")) {
                 bail!("{body}");
@@ -134,16 +161,41 @@ impl Client {
         }
     }
 
+    /// The next binary frame.
+    pub async fn binary(&mut self) -> anyhow::Result<Vec<u8>> {
+        loop {
+            let message = timeout(DEADLINE, self.stream.next()).await.context("nothing came in time")?;
+            match message.context("the connection ended")?? {
+                Message::Text(text) if text.as_str() == "2" => self.raw("3").await?,
+                Message::Binary(bytes) => return Ok(bytes.to_vec()),
+                Message::Close(frame) => bail!("closed: {frame:?}"),
+                _ => {}
+            }
+        }
+    }
+
     /// Reads until the connection's end.
     pub async fn end(&mut self) -> anyhow::Result<End> {
+        Ok(self.farewell().await?.end)
+    }
+
+    /// The same, with what came until then.
+    pub async fn farewell(&mut self) -> anyhow::Result<Farewell> {
+        let mut packets = Vec::new();
         loop {
             match timeout(DEADLINE, self.stream.next()).await.context("the connection did not end in time")? {
-                Some(Ok(Message::Close(Some(frame)))) => return Ok(End::Code(frame.code.into())),
-                None | Some(Ok(Message::Close(None)) | Err(_)) => return Ok(End::Lost),
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    let end = End::Code(frame.code.into());
+                    return Ok(Farewell { packets, end, reason: frame.reason.as_str().to_owned() });
+                }
+                None | Some(Ok(Message::Close(None)) | Err(_)) => {
+                    return Ok(Farewell { packets, end: End::Lost, reason: String::new() });
+                }
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
                     // it may be closing already
                     let _ = self.raw("3").await;
                 }
+                Some(Ok(Message::Text(text))) => packets.push(text.as_str().to_owned()),
                 Some(Ok(_)) => {}
             }
         }

@@ -2,8 +2,11 @@
 
 pub mod client;
 pub mod log;
+pub mod memory;
 pub mod node;
+pub mod panics;
 pub mod plugins;
+pub mod raw;
 pub mod script;
 
 pub use client::Client;
