@@ -1,0 +1,29 @@
+//! Judges what people say: words in disguise, links, shouting, repeating, flooding.
+//!
+//! The engine is pure: [`Engine::new`] compiles a [`Config`], [`Engine::judge`] says of a [`Message`] which rules it
+//! breaks, where, and what is to be done. Nothing is kept between messages; who counts messages hands the numbers in
+//! ([`Counts`]). The plugin is a thin shell around it: it masks or rejects messages.
+//!
+//! How a word is found in disguise: [`normalise`] reads the text as letters, each with what else it may stand for
+//! (`1`: i or l). A search walks the words' tree along these letters, through gaps and repetitions, and the evidence
+//! decides whether that is the word or an innocent text that merely can be read so: `s.p.a.m` is, `push it` is not.
+
+mod config;
+mod engine;
+mod evidence;
+mod flow;
+mod glyphs;
+mod links;
+mod normalise;
+mod plugin;
+mod search;
+mod trie;
+mod verdict;
+mod words;
+
+pub use config::{
+    CapsRule, Config, ConfigError, FloodRule, LinkRule, MentionRule, Mode, RegexRule, RepeatRule, WordRule,
+};
+pub use engine::{Engine, Message};
+pub use flow::{Counts, fingerprint};
+pub use verdict::{Action, Finding, Reason, Verdict};
