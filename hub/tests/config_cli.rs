@@ -40,13 +40,26 @@ impl Drop for Folder {
     }
 }
 
-/// The binary with nothing of our own environment that it would read.
 fn hubbub(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hubbub"));
+    command.args(args);
+    prepared(command)
+}
+
+/// The same with room for few files: `soft`, and `hard` when it asks for more.
+fn with_files(soft: u64, hard: u64, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_hubbub")]).args(args);
+    prepared(command)
+}
+
+/// With nothing of our own environment that the binary would read.
+fn prepared(mut command: Command) -> Command {
     for name in ["CONFIG", "LISTEN", "WORKERS", "LOG_LEVEL", "LOG_FORMAT"] {
         command.env_remove(format!("HUBBUB_{name}"));
     }
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -194,5 +207,32 @@ fn a_node_logs_json_where_no_terminal_is_and_ends_well_when_told_to() {
         node.signal(signal);
         let (code, _, log) = node.ended();
         assert_eq!(code, Some(0), "{signal}: {log}");
+    }
+}
+
+#[test]
+fn a_node_takes_the_files_that_it_may_have_and_says_once_when_they_are_too_few() {
+    let folder = Folder::new("files");
+    for (connections_max, level) in [(Some(300), None), (Some(500), Some("WARN")), (None, Some("INFO"))] {
+        let limits = connections_max.map_or(String::new(), |max| format!("connections_max = {max}\n"));
+        let file = folder.file(&format!("[server]\nlisten = \"127.0.0.1:0\"\n[limits]\n{limits}"));
+        let node = Process::start(with_files(100, 500, &["serve", "--config", file.to_str().unwrap()]));
+        let mut said = Vec::new();
+        loop {
+            let line: serde_json::Value = serde_json::from_str(&node.logged("{")).unwrap();
+            if line["limit"] == "connections_max" {
+                said.push(line);
+            } else if line["message"] == "ready" {
+                break;
+            }
+        }
+        let limits = fs::read_to_string(format!("/proc/{}/limits", node.child.id())).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        assert_eq!(files.split_whitespace().nth(3), Some("500"), "{files}");
+        assert_eq!(said.iter().map(|line| line["level"].as_str()).collect::<Vec<_>>(), Vec::from_iter(level.map(Some)));
+        if let [line] = &said[..] {
+            let text = line["message"].as_str().unwrap();
+            assert!(text.contains("files for 436 connections") && text.contains("connections_max = 436"), "{text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod logging;
+mod open_files;
 mod plugin;
 mod serve;
 

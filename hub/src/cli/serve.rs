@@ -1,6 +1,6 @@
 //! `hubbub serve`: from flags to a node that runs until it is told to end.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, thread::available_parallelism, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, thread::available_parallelism, time::Duration};
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +11,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{USAGE, fail, logging};
+use super::{USAGE, fail, logging, open_files};
 use crate::config::{Config, ConfigError, Log, LogFormat, Overrides, WORKERS};
 
 /// What may still run when the node has ended: nothing of it is worth waiting for longer.
@@ -138,26 +138,26 @@ async fn next(interrupts: &mut Signal, terminations: &mut Signal) {
     }
 }
 
-/// Says so when the system will refuse connections that the config allows.
+/// Says so, once, when the system will refuse connections that the config allows.
 fn check_open_files(connections_max: usize) {
-    let Some(allowed) = fs::read_to_string("/proc/self/limits").ok().and_then(|limits| parse_open_files(&limits))
-    else {
-        return;
-    };
-    let needed = connections_max as u64 + OTHER_FILES;
-    if allowed < needed {
-        tracing::warn!(
-            limit = "connections_max",
-            needed,
-            allowed,
-            "the system lets this process open fewer files than limits.connections_max needs: raise `ulimit -n`"
-        );
+    let Some(connections) = connections_that_fit(connections_max, open_files::raise()) else { return };
+    let text = format!(
+        "the system lets this process open files for {connections} connections, limits.connections_max is \
+         {connections_max}: raise the hard limit (`ulimit -Hn`, `LimitNOFILE=` of a systemd unit), or write \
+         connections_max = {connections}"
+    );
+    // whoever has not chosen a number need not be warned of it
+    if connections_max == Config::default().limits.connections_max {
+        tracing::info!(limit = "connections_max", "{text}");
+    } else {
+        tracing::warn!(limit = "connections_max", "{text}");
     }
 }
 
-/// The soft limit; `None` when there is none.
-fn parse_open_files(limits: &str) -> Option<u64> {
-    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+/// For how many connections there are files, when these are fewer than `connections_max`. `None` of files is no limit.
+fn connections_that_fit(connections_max: usize, files_max: Option<u64>) -> Option<u64> {
+    let connections = files_max?.saturating_sub(OTHER_FILES);
+    (connections < connections_max as u64).then_some(connections)
 }
 
 #[cfg(test)]
@@ -198,12 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_on_open_files_is_read() {
-        assert_eq!(
-            parse_open_files("Max cpu time  unlimited\nMax open files     1024     20000    files\n"),
-            Some(1024)
-        );
-        assert_eq!(parse_open_files("Max open files     unlimited     unlimited    files\n"), None);
+    fn connections_fit_into_the_files_beside_others() {
+        assert_eq!(connections_that_fit(936, Some(1000)), None);
+        assert_eq!(connections_that_fit(937, Some(1000)), Some(936));
+        assert_eq!(connections_that_fit(1, Some(10)), Some(0));
+        assert_eq!(connections_that_fit(usize::MAX, None), None);
     }
 
     #[tokio::test]

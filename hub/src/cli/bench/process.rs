@@ -24,15 +24,6 @@ pub(super) fn usage(pid: u32) -> anyhow::Result<Usage> {
     parse(&stat, &status).with_context(|| format!("reading /proc/{pid}"))
 }
 
-/// How many files this process may have open; None where the system does not say.
-pub(super) fn open_files_max() -> Option<u64> {
-    parse_open_files(&fs::read_to_string("/proc/self/limits").ok()?)
-}
-
-fn parse_open_files(limits: &str) -> Option<u64> {
-    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
-}
-
 /// The command name of a process, or its number.
 pub(super) fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).map_or_else(|_| pid.to_string(), |name| name.trim().to_owned())
@@ -59,13 +50,6 @@ mod tests {
         let stat = "42 (a (b) c) S 1 42 42 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 8 0 100 1000 10 18446744073709551615";
         let usage = parse(stat, "Name:\tx\nVmRSS:\t  2048 kB\n").unwrap();
         assert_eq!(usage, Usage { cpu_seconds: 3.0, rss_bytes: 2 << 20 });
-    }
-
-    #[test]
-    fn the_soft_limit_of_open_files_counts() {
-        let limits = "Max core file size        0          unlimited  bytes\nMax open files            1024       20000      files\n";
-        assert_eq!(parse_open_files(limits), Some(1024));
-        assert_eq!(parse_open_files("Max open files            unlimited  unlimited  files\n"), None);
     }
 
     #[test]

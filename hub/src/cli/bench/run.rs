@@ -14,6 +14,7 @@ use super::progress::Bar;
 use super::report::{self, Report};
 use super::worker::{self, Faults, Outcome, Phase, Start};
 use super::{Mode, Progress, TransportName, open};
+use crate::cli::open_files;
 
 /// How often the counts are looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -91,8 +92,10 @@ pub(super) fn run(plan: Plan, progress: Progress) -> anyhow::Result<Report> {
 fn check_open_files(plan: &Plan) -> anyhow::Result<()> {
     let each = if plan.transport == TransportName::Polling { 2 } else { 1 };
     let needed = plan.grouping.connections as u64 * each + OTHER_FILES;
-    match process::open_files_max() {
-        Some(max) if max < needed => bail!("this run needs {needed} open files and {max} are allowed: see `ulimit -n`"),
+    match open_files::raise() {
+        Some(max) if max < needed => {
+            bail!("this run needs {needed} open files and {max} are allowed: see `ulimit -Hn`")
+        }
         _ => Ok(()),
     }
 }
