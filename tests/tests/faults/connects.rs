@@ -4,18 +4,18 @@ use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use scenarios::{
-    Client, Node,
+    Client,
     raw::{Polling, SEPARATOR},
 };
 use serde_json::{Value, json};
 
-use crate::{PROBE, ROOMS, saw, slow};
+use crate::{PROBE, ROOMS, saw, slow, start};
 
 const FRESH: &str = "[namespaces]\nallow = [\"/\", \"/fresh-*\"]\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_first_clients_are_all_seen_to_leave() -> anyhow::Result<()> {
-    let node = Node::start(&format!("{FRESH}{PROBE}")).await;
+    let node = start(&format!("{FRESH}{PROBE}")).await;
     for round in 0..5 {
         let namespace = format!("/fresh-{round}");
         let opened = join_all((0..20).map(|_| Client::open(node.address))).await;
@@ -40,7 +40,7 @@ async fn twenty_first_clients_are_all_seen_to_leave() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_right_behind_a_connect_wait_for_it() -> anyhow::Result<()> {
-    let node = Node::start(&format!("{}{ROOMS}", slow("on_connect"))).await;
+    let node = start(&format!("{}{ROOMS}", slow("on_connect"))).await;
     let (address, join) = (node.address, r#"427["join",{"room":"early"}]"#);
     let is_ack = |packet: &str| packet.starts_with("437[") && packet.contains("\"ok\":true");
     let over_websocket = (0..10).map(|_| async move {
@@ -69,7 +69,7 @@ async fn events_right_behind_a_connect_wait_for_it() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quick_reconnect_is_answered() -> anyhow::Result<()> {
-    let node = Node::start(&slow("on_disconnect")).await;
+    let node = start(&slow("on_disconnect")).await;
     let reconnects = (0..20).map(|_| async {
         let mut client = Client::connect(node.address, "/", Value::Null).await?;
         let mut ids = HashSet::from([client.id.clone()]);
@@ -89,7 +89,7 @@ async fn a_quick_reconnect_is_answered() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_cut_while_it_connects_is_seen_to_leave() -> anyhow::Result<()> {
-    let node = Node::start(&format!("{PROBE}{}", slow("on_connect"))).await;
+    let node = start(&format!("{PROBE}{}", slow("on_connect"))).await;
     let mut watcher = Client::connect(node.address, "/", Value::Null).await?;
     for _ in 0..20 {
         let mut client = Client::open(node.address).await?;

@@ -1,6 +1,6 @@
 //! How a client ends, and what others are told.
 
-use scenarios::{Client, Node, raw::Polling};
+use scenarios::{Client, raw::Polling};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -10,11 +10,11 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::{PROBE, ROOMS, saw};
+use crate::{PROBE, ROOMS, saw, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_end_is_told_with_its_reason() -> anyhow::Result<()> {
-    let node = Node::start(PROBE).await;
+    let node = start(PROBE).await;
     let mut watcher = Client::connect(node.address, "/", Value::Null).await?;
     let no_text = Frame::message(vec![b'4', 0xff], OpCode::Data(Data::Text), true);
     let over_websocket = [
@@ -50,7 +50,6 @@ async fn every_end_is_told_with_its_reason() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_is_a_ping_timeout() -> anyhow::Result<()> {
     let server = r#"
-[server]
 ping_interval_ms = 300
 ping_timeout_ms = 300
 
@@ -58,7 +57,7 @@ ping_timeout_ms = 300
 chain_timeout_ms = 200
 bus_append_timeout_ms = 50
 "#;
-    let node = Node::start(&format!("{server}{PROBE}")).await;
+    let node = start(&format!("{server}{PROBE}")).await;
     let mut watcher = Client::connect(node.address, "/", Value::Null).await?;
     let silent = Client::connect(node.address, "/", Value::Null).await?;
     let (_session, id) = Polling::connect(node.address).await?;
@@ -75,7 +74,7 @@ bus_append_timeout_ms = 50
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_aborted_poll_is_an_end() -> anyhow::Result<()> {
-    let node = Node::start(PROBE).await;
+    let node = start(PROBE).await;
     let mut watcher = Client::connect(node.address, "/", Value::Null).await?;
     let (mut session, id) = Polling::connect(node.address).await?;
     session.packet().await?; // what the probe said to it: from here on a GET waits
@@ -92,7 +91,7 @@ async fn an_aborted_poll_is_an_end() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_comes_once_and_behind_the_last_event() -> anyhow::Result<()> {
-    let node = Node::start(ROOMS).await;
+    let node = start(ROOMS).await;
     let mut watcher = Client::connect(node.address, "/", Value::Null).await?;
     watcher.ask("join", json!({ "room": "hall" })).await?;
     watcher.event_named("joined").await?;

@@ -1,16 +1,16 @@
 //! What CONNECT tells, and what nobody can do with it.
 
 use scenarios::{
-    Client, Node,
+    Client,
     raw::{PATH, Polling, UPGRADE, request},
 };
 use serde_json::{Value, json};
 
-use crate::{ECHO, PROBE};
+use crate::{ECHO, PROBE, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_id_opens_no_session() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let (mut ann, id) = Polling::connect(node.address).await?;
     assert_ne!(ann.sid, id, "the public id is no secret");
     let forged = |transport: &str| format!("{PATH}?EIO=4&transport={transport}&sid={id}");
@@ -31,7 +31,7 @@ async fn a_socket_id_opens_no_session() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_connect_carries_its_data() -> anyhow::Result<()> {
-    let node = Node::start(PROBE).await;
+    let node = start(PROBE).await;
     let mut client = Polling::open(node.address).await?;
     client.say(r#"40{"reject":{"code":"full","message":"come back later","data":{"after":5}}}"#).await?;
     let body: Value = serde_json::from_str(client.packet().await?.strip_prefix("44").expect("a refusal"))?;
@@ -44,7 +44,7 @@ async fn a_refused_connect_carries_its_data() -> anyhow::Result<()> {
 /// A client takes itself for recovered when CONNECT brings the private id that it sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_told_of_a_recovery_that_is_none() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let mut client = Client::open(node.address).await?;
     client.raw(r#"40{"pid":"AAAAAAAAAAAAAAAAAAAA","offset":"17"}"#).await?;
     let body: Value = serde_json::from_str(client.text().await?.strip_prefix("40").expect("a CONNECT"))?;

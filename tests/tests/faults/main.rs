@@ -35,8 +35,13 @@ mod order;
 mod texts;
 mod transport;
 
-use scenarios::Client;
+use scenarios::{Client, Node};
 use serde_json::Value;
+
+/// A node that does not wait long for pollers who do not fetch their farewell. The config begins within `[server]`.
+async fn start(toml: &str) -> Node {
+    Node::start(&format!("[server]\nclose_timeout_ms = 300\n{toml}")).await
+}
 
 /// Tells what it sees to everybody.
 const PROBE: &str = r#"

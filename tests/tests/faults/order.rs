@@ -1,10 +1,10 @@
 //! One after the other, and the same for all.
 
 use futures_util::future::join_all;
-use scenarios::{Client, Node, raw::Polling};
+use scenarios::{Client, raw::Polling};
 use serde_json::{Value, json};
 
-use crate::ROOMS;
+use crate::{ROOMS, start};
 
 /// `sleep` takes as many milliseconds as it says.
 const SLEEPER: &str = r#"
@@ -15,7 +15,7 @@ file = "{wasm:hostile}"
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_senders_events_are_handled_in_their_order() -> anyhow::Result<()> {
-    let node = Node::start(SLEEPER).await;
+    let node = start(SLEEPER).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     // each takes less than the one before
     for (id, ms) in [200, 100, 50, 0].into_iter().enumerate() {
@@ -35,7 +35,7 @@ async fn nothing_more_is_read_while_an_event_is_handled() -> anyhow::Result<()> 
     const EVENT_BYTES: usize = 900_000;
     /// More than the system keeps for a connection.
     const EVENTS: usize = 60;
-    let node = Node::start(SLEEPER).await;
+    let node = start(SLEEPER).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     client.raw("420[\"sleep\",1000]").await?;
     let big = format!("42[\"pass\",\"{}\"]", "x".repeat(EVENT_BYTES));
@@ -57,7 +57,6 @@ async fn nothing_more_is_read_while_an_event_is_handled() -> anyhow::Result<()> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_client_does_not_time_out() -> anyhow::Result<()> {
     let server = r#"
-[server]
 ping_interval_ms = 200
 ping_timeout_ms = 600
 
@@ -65,7 +64,7 @@ ping_timeout_ms = 600
 chain_timeout_ms = 500
 bus_append_timeout_ms = 50
 "#;
-    let node = Node::start(&format!("{server}{SLEEPER}")).await;
+    let node = start(&format!("{server}{SLEEPER}")).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     // read at once, handled for twice as long as a silent client lives; its pongs are behind them
     for id in 0..4 {
@@ -84,7 +83,7 @@ bus_append_timeout_ms = 50
 async fn members_on_both_transports_see_one_order() -> anyhow::Result<()> {
     const EACH: usize = 60;
     const SENDERS: usize = 3;
-    let node = Node::start(ROOMS).await;
+    let node = start(ROOMS).await;
     let mut websockets = Vec::new();
     for _ in 0..SENDERS {
         let mut client = Client::connect(node.address, "/", Value::Null).await?;

@@ -1,18 +1,18 @@
 //! Payloads as strange as JSON allows, and stranger.
 
 use scenarios::{
-    Client, Node,
+    Client,
     client::End,
     raw::{Polling, SEPARATOR},
 };
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{ECHO, ROOMS};
+use crate::{ECHO, ROOMS, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_may_hold_json_escapes() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     client.event_named("auth").await?;
     client.raw(r#"421["\u0065c\u0068o","x"]"#).await?;
@@ -28,7 +28,7 @@ async fn a_name_may_hold_json_escapes() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_stands_behind_an_event_reaches_nobody() -> anyhow::Result<()> {
-    let node = Node::start(ROOMS).await;
+    let node = start(ROOMS).await;
     let (mut watcher, id) = Polling::connect(node.address).await?;
     watcher.say(r#"42["join",{"room":"tea"}]"#).await?;
     assert!(watcher.packet().await?.contains(&id), "its own joined");
@@ -50,7 +50,7 @@ async fn what_stands_behind_an_event_reaches_nobody() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_separator_within_a_text_stays_within_it() -> anyhow::Result<()> {
-    let node = Node::start(ROOMS).await;
+    let node = start(ROOMS).await;
     let (mut watcher, _) = Polling::connect(node.address).await?;
     watcher.say(r#"42["join",{"room":"tea"}]"#).await?;
     watcher.packet().await?;
@@ -71,7 +71,7 @@ async fn a_separator_within_a_text_stays_within_it() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_brackets_are_an_event() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     client.event_named("auth").await?;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -83,7 +83,7 @@ async fn a_hundred_thousand_brackets_are_an_event() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ack_id_beyond_all_integers_is_refused() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     client.event_named("auth").await?;
     client.raw(r#"429007199254740991["echo",1]"#).await?;
@@ -121,7 +121,7 @@ fn nested(depth: usize) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deep_messagepack_ends_its_sender_and_nobody_else() -> anyhow::Result<()> {
-    let node = Node::start(&format!("[server]\nparser = \"msgpack\"\n{ECHO}")).await;
+    let node = start(&format!("parser = \"msgpack\"\n{ECHO}")).await;
     let mut cut = 0;
     for depth in [50, 90, 110, 124, 125, 126, 127, 128, 200, 2000] {
         let mut client = Client::open(node.address).await?;

@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use scenarios::{
-    Client, Node, memory,
+    Client, memory,
     raw::{PATH, Polling, UPGRADE, request},
 };
 use serde_json::{Value, json};
 
-use crate::{ECHO, PROBE};
+use crate::{ECHO, PROBE, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_ping_comes_after_the_interval() -> anyhow::Result<()> {
-    let node = Node::start(&format!("[server]\nping_interval_ms = 400\n{ECHO}")).await;
+    let node = start(&format!("ping_interval_ms = 400\n{ECHO}")).await;
     let begin = Instant::now();
     let session = Polling::open(node.address).await?;
     assert_eq!(session.get().await?.body, "2");
@@ -25,7 +25,7 @@ async fn the_first_ping_comes_after_the_interval() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_offered_that_is_not_kept() -> anyhow::Result<()> {
-    let node = Node::start(ECHO).await;
+    let node = start(ECHO).await;
     let target = format!("{PATH}?EIO=4&transport=websocket");
     let offer = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits");
     let answer = request(node.address, "GET", &target, &[&UPGRADE[..], &[offer]].concat(), b"").await?;
@@ -46,7 +46,7 @@ async fn nothing_is_offered_that_is_not_kept() -> anyhow::Result<()> {
 async fn a_broadcast_is_shared_by_all_who_wait_for_it() -> anyhow::Result<()> {
     const WAITING: usize = 150;
     const BYTES: usize = 500_000;
-    let node = Node::start(PROBE).await;
+    let node = start(PROBE).await;
     let sessions = join_all((0..WAITING).map(|_| Polling::connect(node.address))).await;
     let sessions = sessions.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let mut sender = Client::connect(node.address, "/", Value::Null).await?;
