@@ -56,8 +56,8 @@ fn with_files(soft: u64, hard: u64, args: &[&str]) -> Command {
 
 /// With nothing of our own environment that the binary would read.
 fn prepared(mut command: Command) -> Command {
-    for name in ["CONFIG", "LISTEN", "WORKERS", "LOG_LEVEL", "LOG_FORMAT"] {
-        command.env_remove(format!("HUBBUB_{name}"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUBBUB_")) {
+        command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -142,6 +142,10 @@ fn a_right_config_is_printed_as_a_config() {
     let (code, again, _) = ended(hubbub(&["config", "check", folder.file(&stdout).to_str().unwrap()]));
     assert_eq!((code, &again), (Some(0), &stdout));
     assert!(stdout.contains("ping_interval_ms = 12000\n"), "{stdout}");
+    let mut command = hubbub(&["config", "check", file.to_str().unwrap()]);
+    command.env("HUBBUB_SERVER__PING_INTERVAL_MS", "11000");
+    let (_, stdout, _) = ended(command);
+    assert!(stdout.contains("ping_interval_ms = 11000\n"), "{stdout}");
 }
 
 #[test]
@@ -177,7 +181,10 @@ fn wrong_flags_and_variables_end_with_2() {
     check(hubbub(&["serve", "--workers", "0"]), "expected a whole number from 1 to 1024");
     let mut command = hubbub(&["serve"]);
     command.env("HUBBUB_LOG_LEVEL", "loud");
-    check(command, "invalid value 'loud' for '--log-level <LEVEL>': expected a level");
+    check(command, "HUBBUB_LOG_LEVEL: log.level: expected a level (off, error, warn, info, debug, trace)");
+    let mut command = hubbub(&["serve"]);
+    command.env("HUBBUB_SERVER__PING_INTERVAL", "10");
+    check(command, "HUBBUB_SERVER__PING_INTERVAL: unknown variable, did you mean `HUBBUB_SERVER__PING_INTERVAL_MS`?");
 }
 
 #[test]

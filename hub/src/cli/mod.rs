@@ -44,7 +44,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Print what is in force with this file, or everything that is wrong with it
+    /// Print what is in force with this file and the environment, or everything that is wrong with them
     Check {
         /// The file
         #[arg(value_name = "FILE", default_value = "hub.toml")]
@@ -70,7 +70,7 @@ fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::
 }
 
 fn check_config(file: &Path) -> ExitCode {
-    match Config::load(file, Overrides::default()) {
+    match Config::load(file, Overrides::of_environment()) {
         Ok(config) => {
             let effective = toml::to_string_pretty(&config.effective());
             print!("{}", effective.expect("text, numbers, lists and tables are TOML"));

@@ -61,7 +61,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             note(json, "it would be loaded, if what it needs is granted; --config checks that, and its init");
         }
         Some(path) => {
-            let config = Config::load(&path, Overrides::default())?;
+            let config = Config::load(&path, Overrides::of_environment())?;
             let wanted = file.canonicalize()?;
             let plugin = config
                 .plugins

@@ -19,27 +19,36 @@ const RUNTIME_END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Files that a node opens besides its connections.
 const OTHER_FILES: u64 = 64;
 
+/// How the environment is read, for `--help`.
+const ENVIRONMENT: &str = "\
+Environment, over the file and under the flags:
+  HUBBUB_CONFIG, HUBBUB_LISTEN, HUBBUB_WORKERS, HUBBUB_LOG_LEVEL and HUBBUB_LOG_FORMAT stand for the flags.
+  Each single value of [server], [limits], [engine] and [log] has a variable: its path in capitals, with two
+  underscores for a dot, as in HUBBUB_SERVER__PING_INTERVAL_MS=10000 or HUBBUB_SERVER__CORS__CREDENTIALS=true.
+  `hubbub config check FILE` prints what is in force.";
+
 /// Run a node.
 #[derive(Debug, clap::Args)]
+#[command(after_help = ENVIRONMENT)]
 pub struct Args {
     /// The config; without one a node without plugins
     #[arg(long, short, value_name = "FILE", env = "HUBBUB_CONFIG")]
     config: Option<PathBuf>,
 
     /// Where to listen, in place of server.listen
-    #[arg(long, value_name = "ADDR:PORT", env = "HUBBUB_LISTEN")]
+    #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
 
     /// Threads that run connections and plugins, in place of server.workers
-    #[arg(long, value_name = "N", env = "HUBBUB_WORKERS", value_parser = parse_workers)]
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
     workers: Option<usize>,
 
     /// What is logged, in place of log.level: a level, or levels by target as in info,hub::plugin=debug
-    #[arg(long, value_name = "LEVEL", env = "HUBBUB_LOG_LEVEL", value_parser = parse_level)]
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     log_level: Option<String>,
 
     /// How it is logged, in place of log.format
-    #[arg(long, value_name = "FORMAT", env = "HUBBUB_LOG_FORMAT", value_parser = log_formats())]
+    #[arg(long, value_name = "FORMAT", value_parser = log_formats())]
     log_format: Option<LogFormat>,
 }
 
@@ -80,10 +89,10 @@ pub fn run(args: Args) -> ExitCode {
 
 fn load(args: Args) -> Result<Config, ConfigError> {
     let Args { config, listen, workers, log_level, log_format } = args;
-    let overrides = Overrides { listen, log_level, log_format, workers };
+    let overrides = Overrides { listen, log_level, log_format, workers, ..Overrides::of_environment() };
     match config {
         Some(file) => Config::load(&file, overrides),
-        None => Ok(Config::without_file(overrides)),
+        None => Config::without_file(overrides),
     }
 }
 

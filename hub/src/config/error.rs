@@ -15,18 +15,26 @@ pub enum ConfigError {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    pub file: String,
-    /// From 1.
-    pub line: usize,
-    /// From 1, in characters.
-    pub column: usize,
+    pub place: Place,
     /// The key's path, and what would be right.
     pub text: String,
 }
 
+/// Where something wrong is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Lines and columns count from 1, columns in characters.
+    File { file: String, line: usize, column: usize },
+    /// The environment's, by its name.
+    Variable(String),
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.text)
+        match &self.place {
+            Place::File { file, line, column } => write!(f, "{file}:{line}:{column}: {}", self.text),
+            Place::Variable(name) => write!(f, "{name}: {}", self.text),
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
     check::check,
     error::Problem,
     hint,
-    section::{Section, Source, to_json, words},
+    section::{Place, Section, Source, to_json, words},
+    variables::Variables,
 };
 use crate::{
     event::Kind,
@@ -43,18 +44,23 @@ const ENGINE_MEMORY_BYTES: Range<u64> = 65_536..4 * GIB + 1;
 
 /// Reads the text of a file; `path` is for errors, and for what the file names relative to itself.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    parse_under(text, path, &Variables::default())
+}
+
+/// The same with variables that stand over the text.
+pub fn parse_under(text: &str, path: &Path, variables: &Variables) -> Result<Config, ConfigError> {
     let file = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let source = Source::new(file.clone(), text);
+    let source = Source::new(file, text, variables);
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
-            source.wrong(at, format!("not TOML: {}", hint::syntax(text, at, error.message().trim())));
+            source.wrong(Place::Text(at), format!("not TOML: {}", hint::syntax(text, at, error.message().trim())));
         }
         return Err(ConfigError::Wrong(source.problems()));
     }
     let config = {
-        let root = Section::new(&source, Some(root.get_ref()), 0, "");
+        let root = Section::new(&source, Some(root.get_ref()), Place::Text(0), "");
         let config = read(&root, path.parent().unwrap_or(Path::new("")));
         root.finish();
         config

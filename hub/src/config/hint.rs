@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{effective::is_secret, file};
 
 /// A file with everything that may be left out, to see which keys there are.
-const SAMPLE: &str = r#"
+pub const SAMPLE: &str = r#"
 server = { workers = 1, static_dir = "." }
 plugin = [{ name = "sample", file = "sample.wasm", enabled = false }]
 "#;
@@ -48,7 +48,7 @@ pub fn hint(name: &str, path: &str, known: &[&'static str]) -> String {
 }
 
 /// A known key that has `name` as its first or last words (`cpu` for `cpu_ms`), or that few letters make of it.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let has_words = |known: &&&str| {
         let (behind, before) = (known.strip_prefix(name), known.strip_suffix(name));
         behind.is_some_and(|rest| rest.starts_with('_')) || before.is_some_and(|rest| rest.ends_with('_'))

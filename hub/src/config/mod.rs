@@ -8,12 +8,14 @@ mod hint;
 mod section;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::{fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use serde_json::Value;
 
-pub use self::error::{ConfigError, Problem};
+pub use self::error::{ConfigError, Place, Problem};
+use self::variables::Variables;
 use crate::{
     gateway::{
         socketio::Encoding,
@@ -189,13 +191,24 @@ impl fmt::Debug for PluginConfig {
     }
 }
 
-/// What flags and environment say over the file.
+/// What flags and environment say over the file: flags over environment over file.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
     pub log_level: Option<String>,
     pub log_format: Option<LogFormat>,
     pub workers: Option<usize>,
+    /// Variables of the environment with their values; below the others here.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// What this process's environment says, and nothing else.
+    pub fn of_environment() -> Self {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+        Self { variables: variables.filter(|(name, _)| name.starts_with("HUBBUB_")).collect(), ..Self::default() }
+    }
 }
 
 impl Default for Config {
@@ -213,17 +226,24 @@ impl Config {
     pub fn load(path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { file: path.display().to_string(), source })?;
-        Ok(file::parse(&text, path)?.under(overrides))
+        Self::parse(&text, path, overrides)
     }
 
     /// The defaults with the overrides over them: a node without a file.
-    pub fn without_file(overrides: Overrides) -> Self {
-        Self::default().under(overrides)
+    ///
+    /// # Errors
+    /// With everything that is wrong in the environment.
+    pub fn without_file(overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::parse("", std::path::Path::new("hub.toml"), overrides)
     }
 
     /// What is in force, as it would stand in a file: without what looks like a secret.
     pub fn effective(&self) -> Value {
         effective::effective(self)
+    }
+
+    fn parse(text: &str, path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
+        Ok(file::parse_under(text, path, &Variables::new(&overrides.variables))?.under(overrides))
     }
 
     fn under(mut self, overrides: Overrides) -> Self {

@@ -5,27 +5,58 @@ use std::{cell::RefCell, ops::Range, time::Duration};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{error::Problem, hint::hint};
+use super::{
+    error::{self, Problem},
+    hint::hint,
+    variables::Variables,
+};
 
-/// The text, and what was found wrong with it.
+/// The text, the variables that stand over it, and what was found wrong with them.
 pub struct Source<'a> {
-    pub file: String,
-    pub text: &'a str,
-    problems: RefCell<Vec<(usize, Problem)>>,
+    file: String,
+    text: &'a str,
+    variables: &'a Variables,
+    /// The variables' values by the whole path of their keys.
+    values: DeTable<'a>,
+    problems: RefCell<Vec<(Place, Problem)>>,
+}
+
+/// Where a value stands; in the order in which problems are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Behind so many bytes of the text.
+    Text(usize),
+    /// The variable of this number.
+    Variable(usize),
 }
 
 impl<'a> Source<'a> {
-    pub fn new(file: String, text: &'a str) -> Self {
-        Self { file, text, problems: RefCell::default() }
+    pub fn new(file: String, text: &'a str, variables: &'a Variables) -> Self {
+        let values = DeTable::parse(&variables.toml).expect("variables are written as TOML").into_inner();
+        let source = Self { file, text, variables, values, problems: RefCell::default() };
+        variables.problems.iter().for_each(|(place, text)| source.wrong(*place, text));
+        source
     }
 
-    /// Notes a problem at a place in the text.
-    pub fn wrong(&self, at: usize, text: impl Into<String>) {
-        let before = &self.text[..self.text.floor_char_boundary(at)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
-        let problem = Problem { file: self.file.clone(), line, column, text: text.into() };
-        self.problems.borrow_mut().push((at, problem));
+    /// Notes a problem at a place.
+    pub fn wrong(&self, at: Place, text: impl Into<String>) {
+        let place = match at {
+            Place::Text(at) => {
+                let before = &self.text[..self.text.floor_char_boundary(at)];
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+                error::Place::File { file: self.file.clone(), line, column }
+            }
+            Place::Variable(n) => error::Place::Variable(self.variables.names[n].clone()),
+        };
+        self.problems.borrow_mut().push((at, Problem { place, text: text.into() }));
+    }
+
+    /// The value that the environment has for a key.
+    fn variable(&self, path: &str) -> Option<Found<'_, 'a>> {
+        let (_, value) = self.values.iter().find(|(key, _)| key.get_ref() == path)?;
+        let line = self.variables.toml[..value.span().start].matches('\n').count();
+        Some(Found { value: value.get_ref(), at: Place::Variable(line), path: path.to_owned() })
     }
 
     /// Whether there is a problem of a key, or of something in it: then its value is not the one that was written.
@@ -45,12 +76,18 @@ impl<'a> Source<'a> {
     }
 }
 
+impl Place {
+    fn of(value: &Spanned<DeValue<'_>>) -> Self {
+        Place::Text(value.span().start)
+    }
+}
+
 /// A table, or the lack of one: then every value is its default.
 pub struct Section<'s, 'a> {
     source: &'s Source<'a>,
     table: Option<&'s DeTable<'a>>,
     /// Where it stands in the file, for what is missing in it.
-    at: usize,
+    at: Place,
     path: String,
     asked: RefCell<Vec<&'static str>>,
 }
@@ -58,12 +95,12 @@ pub struct Section<'s, 'a> {
 /// A value with its place.
 pub struct Found<'s, 'a> {
     pub value: &'s DeValue<'a>,
-    pub at: usize,
+    pub at: Place,
     pub path: String,
 }
 
 impl<'s, 'a> Section<'s, 'a> {
-    pub fn new(source: &'s Source<'a>, table: Option<&'s DeTable<'a>>, at: usize, path: &str) -> Self {
+    pub fn new(source: &'s Source<'a>, table: Option<&'s DeTable<'a>>, at: Place, path: &str) -> Self {
         Self { source, table, at, path: path.to_owned(), asked: RefCell::default() }
     }
 
@@ -71,7 +108,7 @@ impl<'s, 'a> Section<'s, 'a> {
         self.source
     }
 
-    pub fn at(&self) -> usize {
+    pub fn at(&self) -> Place {
         self.at
     }
 
@@ -83,12 +120,18 @@ impl<'s, 'a> Section<'s, 'a> {
     /// The value under a key.
     pub fn get(&self, key: &'static str) -> Option<Found<'s, 'a>> {
         self.asked.borrow_mut().push(key);
+        if let Some(found) = self.source.variable(&self.key(key)) {
+            return Some(found);
+        }
         let (_, value) = self.table?.iter().find(|(k, _)| k.get_ref() == key)?;
-        Some(Found { value: value.get_ref(), at: value.span().start, path: self.key(key) })
+        Some(Found { value: value.get_ref(), at: Place::of(value), path: self.key(key) })
     }
 
-    /// Where a value is written in the file, by its path: `plugin[2].limits.cpu_ms`. Asked of the root.
-    pub fn place(&self, path: &str) -> Option<usize> {
+    /// Where a value is written, by its path: `plugin[2].limits.cpu_ms`. Asked of the root.
+    pub fn place(&self, path: &str) -> Option<Place> {
+        if let Some(found) = self.source.variable(path) {
+            return Some(found.at);
+        }
         let mut table = self.table?;
         let mut steps = path.split('.').peekable();
         while let Some(step) = steps.next() {
@@ -101,7 +144,7 @@ impl<'s, 'a> Section<'s, 'a> {
                 value = value.get_ref().as_array()?.get(index)?;
             }
             match (steps.peek(), value.get_ref()) {
-                (None, _) => return Some(value.span().start),
+                (None, _) => return Some(Place::of(value)),
                 (Some(_), DeValue::Table(inner)) => table = inner,
                 (Some(_), _) => return None,
             }
@@ -144,12 +187,10 @@ impl<'s, 'a> Section<'s, 'a> {
         for (n, item) in items.iter().enumerate() {
             let path = format!("{}[{n}]", found.path);
             match item.get_ref() {
-                DeValue::Table(table) => {
-                    sections.push(Section::new(self.source, Some(table), item.span().start, &path))
-                }
+                DeValue::Table(table) => sections.push(Section::new(self.source, Some(table), Place::of(item), &path)),
                 value => {
                     let text = format!("{path}: expected a table under [[{key}]], found {}", describe(value));
-                    self.source.wrong(item.span().start, text);
+                    self.source.wrong(Place::of(item), text);
                 }
             }
         }
@@ -227,13 +268,13 @@ impl<'s, 'a> Section<'s, 'a> {
             match item.get_ref().as_str() {
                 None => self
                     .source
-                    .wrong(item.span().start, format!("{path}: expected a string, found {}", describe(item.get_ref()))),
+                    .wrong(Place::of(item), format!("{path}: expected a string, found {}", describe(item.get_ref()))),
                 Some(text) => match read(text) {
                     Ok(_) if items[..n].iter().any(|other| other.get_ref().as_str() == Some(text)) => {
-                        self.source.wrong(item.span().start, format!("{path}: stands in the list twice"));
+                        self.source.wrong(Place::of(item), format!("{path}: stands in the list twice"));
                     }
                     Ok(value) => read_items.push(value),
-                    Err(text) => self.source.wrong(item.span().start, format!("{path}: {text}")),
+                    Err(text) => self.source.wrong(Place::of(item), format!("{path}: {text}")),
                 },
             }
         }
@@ -262,7 +303,7 @@ impl<'s, 'a> Section<'s, 'a> {
                 continue;
             }
             let hint = hint(name, &self.path, &asked);
-            self.source.wrong(key.span().start, format!("{}: unknown key, {hint}", self.key(name)));
+            self.source.wrong(Place::Text(key.span().start), format!("{}: unknown key, {hint}", self.key(name)));
         }
     }
 }
@@ -296,7 +337,7 @@ fn describe(value: &DeValue<'_>) -> String {
 /// A table that belongs to a plugin, as JSON; times become text. Notes what JSON cannot say.
 pub fn to_json(found: &Found<'_, '_>, source: &Source<'_>) -> serde_json::Value {
     let inner = |value: &Spanned<DeValue<'_>>, path: String| {
-        to_json(&Found { value: value.get_ref(), at: value.span().start, path }, source)
+        to_json(&Found { value: value.get_ref(), at: Place::of(value), path }, source)
     };
     let number = match found.value {
         DeValue::String(text) => return text.as_ref().into(),

@@ -1,6 +1,7 @@
 //! Files, and what is made or said of them.
 
 mod right;
+mod variables;
 mod wrong;
 mod wrong_values;
 

@@ -269,7 +269,8 @@ fn overrides_stand_over_the_file_and_leave_the_rest() {
     assert_eq!((config.server.listen.port(), config.server.workers), (2, Some(1)));
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn", LogFormat::Text));
 
-    let config = Config::without_file(Overrides { workers: Some(4), log_level: Some("off".into()), ..overrides });
+    let overrides = Overrides { workers: Some(4), log_level: Some("off".into()), ..overrides };
+    let config = Config::without_file(overrides).unwrap();
     assert_eq!((config.server.listen.port(), config.server.workers), (2, Some(4)));
     assert_eq!((config.log.level.as_str(), config.log.format), ("off", LogFormat::Text));
 }
