@@ -209,6 +209,9 @@ fn a_node_logs_json_where_no_terminal_is_and_ends_well_when_told_to() {
         let mut command = hubbub(&["serve", "--listen", "127.0.0.1:0"]);
         command.env("HUBBUB_CONFIG", path).env("HUBBUB_LISTEN", "127.0.0.1:2").env("HUBBUB_LOG_LEVEL", "info");
         let node = Process::start(command);
+        let line = node.logged("\"section\":\"server\"");
+        assert!(line.contains("\"message\":\"config\"") && line.contains(" listen=127.0.0.1:0 "), "{line}");
+        assert!(!line.contains('\\'), "nothing is escaped: {line}");
         let line: serde_json::Value = serde_json::from_str(&node.logged("\"ready\"")).unwrap();
         assert_eq!(line["level"], "INFO");
         node.signal(signal);

@@ -97,7 +97,9 @@ fn load(args: Args) -> Result<Config, ConfigError> {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
-    tracing::info!(config = %config.effective(), "config");
+    for (section, values) in config.lines() {
+        tracing::info!(section, values, "config");
+    }
     check_open_files(config.limits.connections_max);
     let runtime = runtime(config.server.workers).context("cannot start threads")?;
     let served = runtime.block_on(async {

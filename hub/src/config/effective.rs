@@ -38,6 +38,50 @@ pub fn effective(config: &Config) -> Value {
     effective
 }
 
+/// The same for the log: each table by its name, with its values as `key=value`. Only text with white space in it has
+/// quotes, so that nothing in a line of JSON is escaped twice.
+pub fn lines(config: &Config) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    for (section, value) in effective(config).as_object().into_iter().flatten() {
+        match value {
+            Value::Array(plugins) => {
+                lines.extend(plugins.iter().enumerate().map(|(n, plugin)| (format!("{section}[{n}]"), line(plugin))))
+            }
+            table => lines.push((section.clone(), line(table))),
+        }
+    }
+    lines
+}
+
+fn line(table: &Value) -> String {
+    let mut values = Vec::new();
+    flatten(table, "", &mut values);
+    values.join(" ")
+}
+
+/// `key=value`, with the whole path for keys of tables within.
+fn flatten(value: &Value, path: &str, values: &mut Vec<String>) {
+    match value {
+        Value::Object(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(value, &path, values);
+            }
+        }
+        value => values.push(format!("{path}={}", plain(value))),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() || text.contains(char::is_whitespace) => format!("'{text}'"),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(",")),
+        Value::Object(_) => format!("{{{}}}", line(value)),
+        value => value.to_string(),
+    }
+}
+
 fn server(config: &Config) -> Value {
     let server = &config.server;
     let transports = [("polling", server.polling), ("websocket", server.websocket)];

@@ -242,6 +242,11 @@ impl Config {
         effective::effective(self)
     }
 
+    /// The same for the log: each table by its name, with its values as `key=value`.
+    pub fn lines(&self) -> Vec<(String, String)> {
+        effective::lines(self)
+    }
+
     fn parse(text: &str, path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
         Ok(file::parse_under(text, path, &Variables::new(&overrides.variables))?.under(overrides))
     }

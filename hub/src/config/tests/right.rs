@@ -216,6 +216,25 @@ fn the_effective_config_is_a_file_that_makes_the_same() {
 }
 
 #[test]
+fn the_log_has_a_line_for_each_table() {
+    let config = parse(&format!(
+        "[log]\nformat = \"json\"\n{PLUGIN}[plugin.config]\nwords = [\"a\", \"b c\"]\nempty = \"\"\ndeep = {{ size = 3 }}\n\
+         rules = [{{ to = \"tea\", n = 1 }}]\napi_token = \"hidden\"\n"
+    ))
+    .unwrap();
+    let lines = config.lines();
+    let sections: Vec<&str> = lines.iter().map(|(section, _)| &**section).collect();
+    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "server"]);
+    let values = |section: &str| &lines.iter().find(|(name, _)| name == section).unwrap().1;
+    assert_eq!(values("log"), "format=json level=info");
+    assert_eq!(values("namespaces"), "allow=[/]");
+    assert!(values("server").contains(" cors.credentials=false cors.origins=[] "), "{}", values("server"));
+    let config =
+        "config.api_token=*** config.deep.size=3 config.empty='' config.rules=[{n=1 to=tea}] config.words=[a,'b c']";
+    assert!(values("plugin[0]").contains(config), "{}", values("plugin[0]"));
+}
+
+#[test]
 fn nothing_secret_is_shown() {
     let text = format!(
         "{PLUGIN}[plugin.config]\nissuer = \"shown\"\nApiKey = \"hidden\"\nrotation = [{{ old_token = \"hidden\" }}]\n\
