@@ -149,6 +149,17 @@ fn a_right_config_is_printed_as_a_config() {
 }
 
 #[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let folder = Folder::new("pipe");
+    let file = folder.file("");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = hubbub(&["config", "check", file.to_str().unwrap()]);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(0), ""));
+}
+
+#[test]
 fn a_wrong_config_ends_with_2_and_every_problem_on_a_line() {
     let folder = Folder::new("wrong");
     let file = folder.file("[log]\nformat = \"xml\"\n[server]\nlissten = 1\n");

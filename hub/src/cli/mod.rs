@@ -8,6 +8,7 @@ mod serve;
 
 use std::{
     fmt::Display,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -73,10 +74,20 @@ fn check_config(file: &Path) -> ExitCode {
     match Config::load(file, Overrides::of_environment()) {
         Ok(config) => {
             let effective = toml::to_string_pretty(&config.effective());
-            print!("{}", effective.expect("text, numbers, lists and tables are TOML"));
+            say(effective.expect("text, numbers, lists and tables are TOML").trim_end());
             ExitCode::SUCCESS
         }
         Err(error) => fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
+/// Writes lines to standard output. Who reads no further, as `head` does, has read enough.
+fn say(text: impl Display) {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("cannot write to standard output: {error}")
+        }
+        _ => {}
     }
 }
 

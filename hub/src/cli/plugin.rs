@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::say;
 use crate::{
     config::{Config, Overrides},
     event::Kind,
@@ -52,7 +53,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let artifact = Artifact::parse(bytes).with_context(|| format!("`{}` would be refused", file.display()))?;
-    print(&artifact, json);
+    say(describe(&artifact, json));
     let engine =
         Engine::new(&EngineSettings::default()).map_err(|e| anyhow::anyhow!("the engine does not start: {e:#}"))?;
     match config {
@@ -77,11 +78,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn note(json: bool, text: &str) {
     if !json {
-        println!("ok          {text}");
+        say(format_args!("ok          {text}"));
     }
 }
 
-fn print(artifact: &Artifact, json: bool) {
+fn describe(artifact: &Artifact, json: bool) -> String {
     let manifest = &artifact.manifest;
     let hooks: Vec<_> = artifact.hooks.iter().copied().map(Kind::hook).collect();
     let needs: Vec<_> = artifact.needs.iter().copied().map(Capability::as_str).collect();
@@ -90,18 +91,26 @@ fn print(artifact: &Artifact, json: bool) {
             "name": manifest.name, "version": manifest.version, "abi": manifest.abi, "sdk": manifest.sdk,
             "hooks": hooks, "needs": needs, "imports": artifact.imports,
             "messages": manifest.subscriptions.messages, "namespaces": manifest.subscriptions.namespaces,
-            "size_bytes": artifact.bytes.len(), "sha256": artifact.sha256,
+            "size_bytes": artifact.bytes.len(), "debug_bytes": artifact.debug_bytes, "sha256": artifact.sha256,
         });
-        return println!("{all:#}");
+        return format!("{all:#}");
     }
     let list = |items: &[String]| items.join(", ");
     let words = |items: &[&str]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
-    println!("plugin      {} {}", manifest.name, manifest.version);
-    println!("abi         hubbub:plugin {} (SDK {})", manifest.abi, manifest.sdk.as_deref().unwrap_or("unknown"));
-    println!("hooks       {}", words(&hooks));
-    println!("messages    {}", list(&manifest.subscriptions.messages));
-    println!("namespaces  {}", list(&manifest.subscriptions.namespaces));
-    println!("needs       {}", words(&needs));
-    println!("imports     {}", artifact.imports.join("\n            "));
-    println!("size        {} bytes, sha256 {}", artifact.bytes.len(), artifact.sha256);
+    let mut lines = vec![
+        format!("plugin      {} {}", manifest.name, manifest.version),
+        format!("abi         hubbub:plugin {} (SDK {})", manifest.abi, manifest.sdk.as_deref().unwrap_or("unknown")),
+        format!("hooks       {}", words(&hooks)),
+        format!("messages    {}", list(&manifest.subscriptions.messages)),
+        format!("namespaces  {}", list(&manifest.subscriptions.namespaces)),
+        format!("needs       {}", words(&needs)),
+        format!("imports     {}", artifact.imports.join("\n            ")),
+        format!("size        {} bytes, sha256 {}", artifact.bytes.len(), artifact.sha256),
+    ];
+    if artifact.debug_bytes > 0 {
+        let bytes = artifact.debug_bytes;
+        lines
+            .push(format!("debug info  {bytes} of these bytes: strip = \"debuginfo\" in [profile.release] saves them"));
+    }
+    lines.join("\n")
 }

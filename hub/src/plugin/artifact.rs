@@ -58,6 +58,8 @@ pub struct Artifact {
     /// Which capabilities the imports need.
     pub needs: Vec<Capability>,
     pub hooks: Vec<Kind>,
+    /// Of the file, what only debuggers read.
+    pub debug_bytes: usize,
 }
 
 /// Why a file is no plugin for this hub. Each text says what would be right.
@@ -124,7 +126,8 @@ impl Artifact {
             },
         };
         let sha256 = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Self { sha256, manifest, imports: parts.imports, needs, hooks, bytes })
+        let debug_bytes = parts.debug_bytes;
+        Ok(Self { sha256, manifest, imports: parts.imports, needs, hooks, debug_bytes, bytes })
     }
 }
 
@@ -134,6 +137,7 @@ struct Parts {
     imports: Vec<String>,
     exports: Vec<String>,
     manifest: Option<Vec<u8>>,
+    debug_bytes: usize,
 }
 
 impl Parts {
@@ -167,6 +171,9 @@ impl Parts {
                         )));
                     }
                     parts.manifest = Some(section.data().to_vec());
+                }
+                Payload::CustomSection(section) if section.name().starts_with(".debug_") => {
+                    parts.debug_bytes += section.data().len();
                 }
                 _ => {}
             }
@@ -273,6 +280,12 @@ mod tests {
         let whole = component(r#"(component (import "wasi:io/poll@0.2.0" (instance)))"#);
         let error = Artifact::parse(whole[..whole.len() - 3].to_vec()).expect_err("a refusal");
         assert!(matches!(error, ArtifactError::Damaged(_)), "{error}");
+    }
+
+    #[test]
+    fn debug_information_is_counted_wherever_it_is() {
+        let text = r#"(component (core module (@custom ".debug_line" "12345") (@custom "name" "")) (@custom ".debug_str" "67"))"#;
+        assert_eq!(Parts::read(&component(text)).unwrap().debug_bytes, 7);
     }
 
     #[test]

@@ -29,6 +29,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::say;
+
 /// Load a Socket.IO server and check what it delivers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -170,9 +172,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan::Plan::parse(args)?;
     let report = run::run(plan, progress)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say(serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{report}");
+        say(report.to_string().trim_end());
     }
     Ok(if strict && !report.faults.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
