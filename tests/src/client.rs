@@ -53,6 +53,7 @@ impl Client {
 
     /// The same on a stream that is there.
     pub async fn open_on(stream: TcpStream) -> anyhow::Result<Self> {
+        stream.set_nodelay(true)?;
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", stream.peer_addr()?);
         let handshake = client_async(url, MaybeTlsStream::Plain(stream));
         let (stream, _) = timeout(DEADLINE, handshake).await.context("no handshake in time")??;

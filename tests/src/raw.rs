@@ -98,10 +98,10 @@ impl Http {
         Ok(Some(answer))
     }
 
-    /// Waits for the stream's end; what comes before is thrown away.
-    pub async fn end(&mut self) -> anyhow::Result<()> {
+    /// Waits for the stream's end, and gives what came before.
+    pub async fn end(&mut self) -> anyhow::Result<Vec<u8>> {
         while self.read().await? {}
-        Ok(())
+        Ok(std::mem::take(&mut self.unread))
     }
 }
 
@@ -139,8 +139,12 @@ impl Polling {
         let answer = request(address, "GET", &format!("{PATH}?EIO=4&transport=polling"), &[], b"").await?;
         anyhow::ensure!(answer.status == 200, "{answer:?}");
         let open: Value = serde_json::from_str(&answer.body[1..])?;
-        let sid = open["sid"].as_str().context("an open packet without sid")?.to_owned();
-        Ok(Self { address, sid, packets: VecDeque::new() })
+        Ok(Self::of(address, open["sid"].as_str().context("an open packet without sid")?))
+    }
+
+    /// One that is open already.
+    pub fn of(address: SocketAddr, sid: &str) -> Self {
+        Self { address, sid: sid.to_owned(), packets: VecDeque::new() }
     }
 
     /// Opens one that is in the main namespace; gives its public id too.
