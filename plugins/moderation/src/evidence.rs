@@ -40,6 +40,9 @@ pub(crate) struct Step {
 /// Words that hold a listed word and are innocent.
 static INNOCENTS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("innocents.txt").split_whitespace().collect());
+/// The same without doubled letters.
+static INNOCENTS_SQUEEZED: LazyLock<HashSet<String>> =
+    LazyLock::new(|| INNOCENTS.iter().map(|word| squeezed(word)).collect());
 /// Short words of everyday language: what is made of them alone is no word that was torn apart.
 static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common.txt").split_whitespace().collect());
@@ -58,9 +61,14 @@ impl Innocents<'_> {
     pub(crate) fn excuse(&self, skeleton: &Skeleton, word: &Word, path: &[Step], span: &Range<usize>) -> bool {
         let cells = &skeleton.cells;
         if !has_gaps(cells, path) {
-            let around = word_around(cells, path);
-            if !around.chars().eq(word.letters.iter().copied()) && INNOCENTS.contains(&*around) {
-                return true;
+            let letters: String = word.letters.iter().collect();
+            for twin in [0, 1] {
+                let around = word_around(cells, path, twin);
+                let short = squeezed(&around);
+                let plainly = around != letters && INNOCENTS.contains(&*around);
+                if plainly || short != squeezed(&letters) && INNOCENTS_SQUEEZED.contains(&short) {
+                    return true;
+                }
             }
         }
         (self.allowed)(span)
@@ -69,36 +77,53 @@ impl Innocents<'_> {
 
 /// Whether a word may start at this cell.
 pub(crate) fn starts_word(cells: &[Cell], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1).map(|i| &cells[i]) else { return true };
-    match before.kind {
-        Kind::Letter => parts(before, &cells[at]),
-        Kind::Digit => cells[at].kind != Kind::Digit,
+    let before = |n: usize| at.checked_sub(n).and_then(|at| cells.get(at));
+    let Some(near) = before(1) else { return true };
+    match near.kind {
         // `Sara's hit`, `push_it`
-        _ if matches!(before.main, '\'' | '’' | '_') && before.run == 1 => {
-            !at.checked_sub(2).is_some_and(|i| matches!(cells[i].kind, Kind::Letter | Kind::Digit))
-                || before.main == '_' && cells.get(at + 1).is_none_or(|next| next.main == '_')
+        Kind::Mark if matches!(near.main, '\'' | '’' | '_') && near.run == 1 => {
+            !before(2).is_some_and(is_inner)
+                || near.main == '_' && cells.get(at + 1).is_none_or(|next| next.main == '_')
         }
-        _ => true,
+        _ => !joins(near, &cells[at], (1..).map_while(before)),
     }
 }
 
 fn ends_word(cells: &[Cell], last: usize) -> bool {
-    let Some(behind) = cells.get(last + 1) else { return true };
-    match behind.kind {
-        Kind::Letter => parts(behind, &cells[last]),
-        Kind::Digit => cells[last].kind != Kind::Digit,
-        _ if behind.main == '_' && behind.run == 1 => {
-            cells.get(last + 2).is_none_or(|next| next.separates())
-                || last.checked_sub(1).is_some_and(|i| cells[i].main == '_')
+    let behind = |n: usize| cells.get(last + n);
+    let Some(near) = behind(1) else { return true };
+    match near.kind {
+        Kind::Mark if near.main == '_' && near.run == 1 => {
+            !behind(2).is_some_and(is_inner) || last.checked_sub(1).is_some_and(|i| cells[i].main == '_')
         }
-        _ => true,
+        _ => !joins(near, &cells[last], (1..).map_while(behind)),
     }
+}
+
+/// Whether a neighbour makes the word a part of a longer one. `outward` are the cells on its side, it first.
+fn joins<'a>(near: &Cell, edge: &Cell, mut outward: impl Iterator<Item = &'a Cell>) -> bool {
+    match near.kind {
+        Kind::Letter => !parts(near, edge),
+        Kind::Digit if edge.kind == Kind::Digit => true,
+        // `creep3r`, but `scam2024`
+        Kind::Digit => outward.find(|cell| cell.kind != Kind::Digit).is_some_and(is_inner),
+        // `darn!ng`, `s*hell`
+        Kind::Mark if near.run == 1 && (near.alts[0] != 0 && near.main != '(' || matches!(near.main, '*' | '~')) => {
+            outward.nth(1).is_some_and(is_inner)
+        }
+        _ => false,
+    }
+}
+
+fn is_inner(cell: &Cell) -> bool {
+    matches!(cell.kind, Kind::Letter | Kind::Digit)
 }
 
 /// Whether a neighbour is a letter of another script, which no reader takes for a part of the word.
 fn parts(neighbour: &Cell, edge: &Cell) -> bool {
     !neighbour.main.is_ascii()
-        && (neighbour.script == Script::Unspaced || edge.main.is_ascii() && neighbour.script != edge.script)
+        && (neighbour.script == Script::Unspaced
+            || neighbour.alts[0] == 0 && edge.main.is_ascii() && neighbour.script != edge.script)
 }
 
 /// The bytes of the path. An override may have turned it round.
@@ -125,19 +150,49 @@ fn gaps(path: &[Step]) -> impl Iterator<Item = (Range<usize>, bool)> {
         .filter(|(gap, _)| !gap.is_empty())
 }
 
-/// The whole word in which the path stands, in small letters.
-fn word_around(cells: &[Cell], path: &[Step]) -> String {
+/// The whole word in which the path stands, in small letters; beside the path, what may be several letters is read as
+/// its `twin`th one.
+fn word_around(cells: &[Cell], path: &[Step], twin: usize) -> String {
     let (mut first, mut last) = first_and_last(path);
-    let in_word = |at: usize| cells.get(at).is_some_and(|cell| cell.kind == Kind::Letter);
+    // a mark at the word's end is punctuation
+    let in_word = |at: Option<usize>, farther: Option<usize>| {
+        let get = |at: Option<usize>| at.and_then(|at| cells.get(at));
+        get(at).is_some_and(|cell| is_inner(cell) || cell.alts[0] != 0 && get(farther).is_some_and(is_inner))
+    };
     let (left, right) = (first.saturating_sub(WORD_REACH), last + WORD_REACH);
-    while first > left && in_word(first - 1) {
+    while first > left && in_word(first.checked_sub(1), first.checked_sub(2)) {
         first -= 1;
     }
-    while last < right && in_word(last + 1) {
+    while last < right && in_word(Some(last + 1), Some(last + 2)) {
         last += 1;
     }
-    let letters = cells[first..=last].iter().filter(|cell| !cell.separates());
-    letters.flat_map(|cell| std::iter::repeat_n(cell.main, cell.run.min(8) as usize)).collect()
+    let read = |cell: &Cell| match cell.alts[twin] {
+        0 if cell.alts[0] != 0 && cell.kind != Kind::Letter => char::from(cell.alts[0]),
+        alt if alt != 0 && cell.kind != Kind::Letter => char::from(alt),
+        _ => cell.main,
+    };
+    let run = |cell: &Cell| cell.run.min(8) as usize;
+    let mut word = String::new();
+    let mut at = first;
+    while at <= last {
+        let Some(cell) = cells.get(at) else { break };
+        match path.iter().find(|step| step.cell == at) {
+            Some(step) => {
+                word.extend(std::iter::repeat_n(step.letter, run(cell)));
+                at += step.cells;
+            }
+            None => {
+                word.extend(std::iter::repeat_n(read(cell), run(cell)).filter(|c| *c != ' '));
+                at += 1;
+            }
+        }
+    }
+    word
+}
+
+fn squeezed(word: &str) -> String {
+    let mut last = None;
+    word.chars().filter(|c| last.replace(*c) != Some(*c)).collect()
 }
 
 /// Whether the path is that word.
@@ -152,9 +207,14 @@ pub(crate) fn holds(skeleton: &Skeleton, word: &Word, path: &[Step]) -> bool {
 }
 
 fn borders_hold(cells: &[Cell], word: &Word, first: usize, last: usize) -> bool {
-    // digits beside a short word make a number or a name of it: `A55`, `ass1`
+    // digits beside a short word make a number, a name or another word of it: `A55`, `ass1`, `HELL0`
     let digit = |at: Option<usize>| at.and_then(|at| cells.get(at)).is_some_and(|cell| cell.kind == Kind::Digit);
-    let short = word.letters.len() < 4 && (digit(first.checked_sub(1)) || digit(Some(last + 1)));
+    let one = |at: Option<usize>, next: Option<usize>| {
+        let single = at.and_then(|at| cells.get(at)).is_some_and(|cell| cell.run == 1 && cell.alts[0] != 0);
+        digit(at) && (word.letters.len() < 4 || single && !digit(next))
+    };
+    let short = word.letters.len() < 5
+        && (one(first.checked_sub(1), first.checked_sub(2)) || one(Some(last + 1), Some(last + 2)));
     match word.mode {
         Mode::Anywhere => true,
         Mode::Whole => !short && starts_word(cells, first) && ends_word(cells, last),
@@ -176,7 +236,11 @@ fn letters_hold(word: &Word, path: &[Step], cells: &[Cell]) -> bool {
     if len < 5 && path.iter().filter(latin_twin).any(|step| step.letter == 'i') {
         return false;
     }
-    if plain + twins < 2 || wild > 0 && (len < 4 || wild > 2 || plain < 2 || plain + 1 < wild * 2 + digits + marks) {
+    // `a$$`
+    let marked = len == 3 && plain == 1 && digits == 0 && wild == 0;
+    if plain + twins < 2 && !marked
+        || wild > 0 && (len < 4 || wild > 2 || plain < 2 || plain + 1 < wild * 2 + digits + marks)
+    {
         return false;
     }
     let (start, end) = (path.first(), path.last());
@@ -210,31 +274,31 @@ fn script_holds(skeleton: &Skeleton, word: &Word, path: &[Step]) -> bool {
 
 /// Whether letters are repeated as nobody writes who does not hide or shout.
 fn repeats_hold(cells: &[Cell], word: &Word, path: &[Step]) -> bool {
-    let mut excess = false;
+    let mut excess = 0;
+    let mut longest = 0;
     for (i, step) in path.iter().enumerate() {
-        if step.how == How::Wild {
-            continue;
-        }
         let run = cells[step.cell].run;
         let again = path[i + 1..].iter().take_while(|next| next.how == How::Again).count() as u32;
-        if step.how == How::Again || run + again <= step.used || step.letter == 'w' && step.how == How::Twin {
+        let digraph = step.how == How::Twin && step.letter == 'w';
+        if matches!(step.how, How::Wild | How::Again) || digraph || run + again <= step.used {
             continue;
         }
-        excess = true;
-        let total = run + again;
-        // one letter too many makes another word of a short one: `lose`, `loose`
-        if word.letters.len() < 4 && total < 3 {
-            return false;
-        }
+        excess += run + again - step.used;
+        longest = longest.max(run + again);
     }
-    if excess {
-        // every letter may be, a letter that only looks like it and comes again may not
-        return word.letters.len() >= 3;
-    }
-    true
+    // one letter too many makes another word of a short one
+    excess == 0 || word.letters.len() >= 4 || word.letters.len() == 3 && (longest >= 3 || excess >= 2)
 }
 
 fn gaps_hold(cells: &[Cell], word: &Word, path: &[Step]) -> bool {
+    // `it is free. Nitro boosts ...`
+    let ends_sentence = |gap: &[Cell]| {
+        let ends = gap.first().is_some_and(|cell| matches!(cell.main, '.' | '!' | '?' | ';'));
+        ends && gap.last().is_some_and(|cell| cell.kind == Kind::Space)
+    };
+    if gaps(path).any(|(gap, phrase)| phrase && ends_sentence(&cells[gap])) {
+        return false;
+    }
     if !has_gaps(cells, path) {
         return true;
     }
@@ -249,7 +313,7 @@ fn gaps_hold(cells: &[Cell], word: &Word, path: &[Step]) -> bool {
     // `he'll`, `Lo. Ser`
     let gaps: Vec<&[Cell]> = gaps(path).filter(|(_, phrase)| !phrase).map(|(gap, _)| &cells[gap]).collect();
     let spaced = gaps.iter().any(|gap| gap.iter().any(|cell| cell.kind == Kind::Space));
-    if gaps.iter().any(|gap| gap.iter().any(|cell| matches!(cell.main, '\'' | '’' | '`'))) {
+    if gaps.iter().any(|gap| gap.iter().any(|cell| matches!(cell.main, '\'' | '’' | '`') || cell.alts[0] != 0)) {
         return false;
     }
     if !spaced {
@@ -304,28 +368,23 @@ fn spelled_out(cells: &[Cell], word: &Word, path: &[Step], first: usize, last: u
     if letters < 3 {
         return false;
     }
-    if word.mode == Mode::Anywhere {
-        return true;
-    }
-    let Some((gap, _)) = gaps(path).next() else { return true };
-    let spaces = cells[gap.clone()].iter().filter(|c| c.kind == Kind::Space).map(|c| c.run).sum::<u32>();
-    let mark = cells[gap].iter().find(|c| c.kind == Kind::Mark).map(|c| c.main);
-    // a single letter beside it, in the same distance
-    let neighbour = |near: Option<usize>, far: Option<usize>, farther: Option<usize>| {
-        let get = |at: Option<usize>| at.and_then(|at| cells.get(at));
-        let (Some(near), Some(far)) = (get(near), get(far)) else { return None };
-        let same = match near.kind {
-            Kind::Space => mark.is_none() && near.run == spaces,
-            Kind::Mark => mark == Some(near.main) && spaces == 0,
-            _ => false,
-        };
-        let single = !far.separates() && far.run == 1 && get(farther).is_none_or(Cell::separates);
-        (same && single && far.kind == Kind::Letter).then_some(far.main)
+    let (Some((gap, _)), Some((last_gap, _))) = (gaps(path).next(), gaps(path).last()) else { return true };
+    let (gap, last_gap) = (&cells[gap], &cells[last_gap]);
+    let spaces = gap.iter().all(|cell| cell.kind == Kind::Space);
+    // a single letter on this side, as far away as the others are from each other
+    let neighbour = |outward: &mut dyn Iterator<Item = &Cell>, like: &mut dyn Iterator<Item = &Cell>| {
+        let mut next = outward.next();
+        for cell in like {
+            next.filter(|next| next.main == cell.main && next.run == cell.run)?;
+            next = outward.next();
+        }
+        let single = next.filter(|cell| is_inner(cell));
+        single.filter(|_| outward.next().is_none_or(Cell::separates)).map(|cell| cell.main)
     };
-    let back = |n: usize| first.checked_sub(n);
-    let before = neighbour(back(1), back(2), back(3));
-    let after = neighbour(Some(last + 1), Some(last + 2), Some(last + 3));
-    let harmless = |c: Option<char>| matches!(c, None | Some('a' | 'i' | 'u' | 'o'));
+    let before = neighbour(&mut cells[..first].iter().rev(), &mut gap.iter().rev());
+    let after = neighbour(&mut cells[last + 1..].iter(), &mut last_gap.iter());
+    // words of one letter
+    let harmless = |c: Option<char>| c.is_none() || spaces && matches!(c, Some('a' | 'i' | 'u'));
     harmless(before) && (word.mode == Mode::Prefix || harmless(after))
 }
 

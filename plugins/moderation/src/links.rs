@@ -284,16 +284,19 @@ fn link_at(signs: &[Sign], dot: usize, from: usize) -> Option<Link> {
     // `d i s c o r d . g g`
     let letters = |at: usize| signs.get(at).is_some_and(|s| s.c.is_alphanumeric());
     let space = |at: usize| signs.get(at).is_some_and(|s| s.c == ' ');
-    let mut spaced = false;
-    while (spaced || dot - first == 1)
-        && first >= 2
-        && space(first - 1)
-        && letters(first - 2)
-        && (first == 2 || !letters(first - 3))
-        && signs[first - 2].start >= from
+    let mut spelled = first;
+    while (spelled < first || dot - first == 1)
+        && spelled >= 2
+        && space(spelled - 1)
+        && letters(spelled - 2)
+        && (spelled == 2 || !letters(spelled - 3))
+        && signs[spelled - 2].start >= from
     {
-        first -= 2;
-        spaced = true;
+        spelled -= 2;
+    }
+    let spaced = spelled < first && (first - spelled >= 6 || letters(dot + 1) && !letters(dot + 2));
+    if spaced {
+        first = spelled;
     }
     if first == dot || signs[first].c == '-' {
         return None;
