@@ -107,7 +107,12 @@ fn joins<'a>(near: &Cell, edge: &Cell, mut outward: impl Iterator<Item = &'a Cel
         Kind::Digit if edge.kind == Kind::Digit => true,
         // `creep3r`, but `scam2024`
         Kind::Digit => outward.find(|cell| cell.kind != Kind::Digit).is_some_and(is_inner),
-        // `darn!ng`, `s*hell`
+        // `darn!ng`, but `scam!stop`
+        Kind::Mark if near.main == '!' && near.run == 1 => {
+            let letters = outward.skip(1).take(3).take_while(|cell| is_inner(cell)).count();
+            (1..3).contains(&letters)
+        }
+        // `c|ass`, `s*hell`
         Kind::Mark if near.run == 1 && (near.alts[0] != 0 && near.main != '(' || matches!(near.main, '*' | '~')) => {
             outward.nth(1).is_some_and(is_inner)
         }
@@ -199,14 +204,14 @@ fn squeezed(word: &str) -> String {
 pub(crate) fn holds(skeleton: &Skeleton, word: &Word, path: &[Step]) -> bool {
     let cells = &skeleton.cells;
     let (first, last) = first_and_last(path);
-    borders_hold(cells, word, first, last)
+    borders_hold(cells, word, path, first, last)
         && letters_hold(word, path, cells)
         && script_holds(skeleton, word, path)
         && repeats_hold(cells, word, path)
         && gaps_hold(cells, word, path)
 }
 
-fn borders_hold(cells: &[Cell], word: &Word, first: usize, last: usize) -> bool {
+fn borders_hold(cells: &[Cell], word: &Word, path: &[Step], first: usize, last: usize) -> bool {
     // digits beside a short word make a number, a name or another word of it: `A55`, `ass1`, `HELL0`
     let digit = |at: Option<usize>| at.and_then(|at| cells.get(at)).is_some_and(|cell| cell.kind == Kind::Digit);
     let one = |at: Option<usize>, next: Option<usize>| {
@@ -216,10 +221,24 @@ fn borders_hold(cells: &[Cell], word: &Word, first: usize, last: usize) -> bool 
     let short = word.letters.len() < 5
         && (one(first.checked_sub(1), first.checked_sub(2)) || one(Some(last + 1), Some(last + 2)));
     match word.mode {
-        Mode::Anywhere => true,
+        Mode::Anywhere => inside_holds(cells, path, first, last),
         Mode::Whole => !short && starts_word(cells, first) && ends_word(cells, last),
         Mode::Prefix => !short && starts_word(cells, first),
     }
+}
+
+/// Whether a word within another one is more than an accident of writing.
+fn inside_holds(cells: &[Cell], path: &[Step], first: usize, last: usize) -> bool {
+    // `$expr`
+    let marked = path.first().is_some_and(|step| step.how == How::Mark);
+    if marked && starts_word(cells, first) && !ends_word(cells, last) {
+        return false;
+    }
+    // `accessExpired`
+    let humps = path.iter().skip(1).filter(|step| cells[step.cell].upper).count();
+    let small = |step: Option<&Step>| step.is_some_and(|step| !cells[step.cell].upper);
+    let hump = humps == 1 && small(path.first()) && small(path.last());
+    !(hump && (!starts_word(cells, first) || !ends_word(cells, last)))
 }
 
 /// Whether enough of it are letters, and the others stand where one writes them.
@@ -236,8 +255,8 @@ fn letters_hold(word: &Word, path: &[Step], cells: &[Cell]) -> bool {
     if len < 5 && path.iter().filter(latin_twin).any(|step| step.letter == 'i') {
         return false;
     }
-    // `a$$`
-    let marked = len == 3 && plain == 1 && digits == 0 && wild == 0;
+    // `a$$`, `@$$`
+    let marked = len == 3 && plain + used(How::Mark) == len;
     if plain + twins < 2 && !marked
         || wild > 0 && (len < 4 || wild > 2 || plain < 2 || plain + 1 < wild * 2 + digits + marks)
     {
@@ -249,14 +268,9 @@ fn letters_hold(word: &Word, path: &[Step], cells: &[Cell]) -> bool {
     if at_edge(How::Wild) || len < 4 && at_edge(How::Digit) && digits + marks > 1 {
         return false;
     }
-    path.iter().all(|step| match step.how {
-        How::Wild => {
-            let joined = |at: Option<usize>| at.and_then(|at| cells.get(at)).is_some_and(|c| !c.separates());
-            let dashes = matches!(cells[step.cell].main, '_' | '-' | '.' | '?' | '%');
-            joined(step.cell.checked_sub(1)) && joined(Some(step.cell + 1)) && (!dashes || len >= 5 && plain + 1 >= len)
-        }
-        _ => true,
-    })
+    // a dash or dot stands for a letter only when nothing else is missing
+    let dash = |step: &Step| step.how == How::Wild && matches!(cells[step.cell].main, '_' | '-' | '.' | '?' | '%');
+    !path.iter().any(dash) || len >= 5 && plain + 1 >= len
 }
 
 /// Whether a word in Latin letters stands in Latin letters, or in others that can only imitate them.
@@ -370,6 +384,13 @@ fn spelled_out(cells: &[Cell], word: &Word, path: &[Step], first: usize, last: u
     }
     let (Some((gap, _)), Some((last_gap, _))) = (gaps(path).next(), gaps(path).last()) else { return true };
     let (gap, last_gap) = (&cells[gap], &cells[last_gap]);
+    // what is short, and mostly or unevenly marks, is code
+    let like = |other: &[Cell]| other.len() == gap.len() && other.iter().zip(gap).all(|(a, b)| a.main == b.main);
+    let even = || gaps(path).all(|(other, _)| like(&cells[other]));
+    let marks = path.iter().filter(|step| step.how == How::Mark).count();
+    if marks * 2 > word.letters.len() || word.letters.len() < 4 && !even() {
+        return false;
+    }
     let spaces = gap.iter().all(|cell| cell.kind == Kind::Space);
     // a single letter on this side, as far away as the others are from each other
     let neighbour = |outward: &mut dyn Iterator<Item = &Cell>, like: &mut dyn Iterator<Item = &Cell>| {

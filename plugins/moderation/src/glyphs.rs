@@ -134,7 +134,7 @@ fn beyond_ascii(c: char) -> Glyph {
         return Glyph::new(c, Kind::Mark, script);
     }
     if script != Script::Unspaced
-        && let Some(glyph) = confusable(c, script)
+        && let Some(glyph) = confusable(c, script).or_else(|| confusable(capital(c), script))
     {
         return glyph;
     }
@@ -224,7 +224,8 @@ fn look_alike(lower: char, script: Script) -> Option<Glyph> {
         'ν' => native(b"vn"),
         'μ' | 'µ' => native(b"mu"),
         'υ' | 'ύ' | 'ϋ' => native(b"uy"),
-        'σ' | 'ς' => native(b"so"),
+        'σ' => native(b"so"),
+        'ς' => native(b"sc"),
         'ω' | 'ώ' => native(b"w"),
         'λ' => native(b"a"),
         'δ' => native(b"da"),
@@ -232,31 +233,31 @@ fn look_alike(lower: char, script: Script) -> Option<Glyph> {
         'π' => native(b"n"),
         'ξ' => native(b"e"),
         // Latin that does not decompose
-        'ø' | 'ɵ' | 'ᴏ' => letter('o'),
-        'đ' | 'ð' | 'ɖ' | 'ɗ' | 'ᴅ' => letter('d'),
-        'ł' | 'ɫ' | 'ƚ' | 'ʟ' | 'ɭ' | 'ɬ' => letter('l'),
-        'ħ' | 'ɦ' | 'ʜ' | 'ɥ' => letter('h'),
-        'ŧ' | 'ƭ' | 'ʈ' | 'ᴛ' | 'ʇ' => letter('t'),
+        'ø' | 'ⱺ' | 'ɵ' | 'ᴏ' => letter('o'),
+        'đ' | 'ᗪ' | 'ð' | 'ɖ' | 'ɗ' | 'ᴅ' => letter('d'),
+        'ł' | 'ⱡ' | 'ꝇ' | 'ɮ' | 'ᒪ' | 'ɫ' | 'ƚ' | 'ʟ' | 'ɭ' | 'ɬ' => letter('l'),
+        'ħ' | 'ᕼ' | 'ⱨ' | 'ɦ' | 'ʜ' | 'ɥ' => letter('h'),
+        'ŧ' | 'ⱦ' | 'ƭ' | 'ʈ' | 'ᴛ' | 'ʇ' => letter('t'),
         'ı' | 'ɪ' | 'ɨ' | 'ᴉ' => Some(Glyph::new('i', Kind::Letter, script).or(b"l")),
-        'ŋ' | 'ɲ' | 'ɳ' | 'ɴ' | 'ƞ' => letter('n'),
-        'ƒ' | 'ꜰ' | 'ɟ' => letter('f'),
-        'ƀ' | 'ɓ' | 'ʙ' | 'ƅ' => letter('b'),
-        'ƈ' | 'ɕ' | 'ᴄ' | 'ɔ' => letter('c'),
-        'ɛ' | 'ə' | 'ɘ' | 'ᴇ' | 'ǝ' | 'ɇ' => letter('e'),
-        'ɡ' | 'ɢ' | 'ǥ' | 'ɠ' | 'ƃ' => letter('g'),
-        'ɑ' | 'ɐ' | 'ᴀ' | 'ⱥ' => letter('a'),
-        'ᴊ' | 'ɉ' | 'ɾ' => letter('j'),
-        'ƙ' | 'ᴋ' | 'ʞ' => letter('k'),
-        'ɱ' | 'ᴍ' | 'ɯ' => letter('m'),
-        'ƥ' | 'ᴘ' | 'þ' | 'ƿ' => letter('p'),
-        'ɋ' | 'ʠ' => letter('q'),
-        'ʀ' | 'ɍ' | 'ɽ' | 'ɹ' | 'ʁ' => letter('r'),
-        'ꜱ' | 'ʂ' | 'ȿ' | 'ſ' | 'ƽ' => letter('s'),
-        'ʉ' | 'ᴜ' | 'ʊ' => letter('u'),
-        'ᴠ' | 'ʋ' | 'ʌ' => letter('v'),
-        'ᴡ' | 'ʍ' => letter('w'),
+        'ŋ' | 'ᑎ' | 'ɲ' | 'ɳ' | 'ɴ' | 'ƞ' => letter('n'),
+        'ƒ' | 'ᖴ' | 'ꜰ' | 'ɟ' => letter('f'),
+        'ƀ' | 'ᗷ' | 'ɓ' | 'ʙ' | 'ƅ' => letter('b'),
+        'ƈ' | 'ȼ' | 'ꞓ' | 'ᑕ' | 'ɕ' | 'ᴄ' | 'ɔ' => letter('c'),
+        'ɛ' | 'ᗴ' | 'ə' | 'ɘ' | 'ᴇ' | 'ǝ' | 'ɇ' => letter('e'),
+        'ɡ' | 'ʛ' | 'ɢ' | 'ǥ' | 'ɠ' | 'ƃ' => letter('g'),
+        'ɑ' | 'ᗩ' | 'ɐ' | 'ᴀ' | 'ⱥ' => letter('a'),
+        'ᴊ' | 'ʝ' | 'ᒍ' | 'ɉ' | 'ɾ' => letter('j'),
+        'ƙ' | 'ⱪ' | 'ꝁ' | 'ᴋ' | 'ʞ' => letter('k'),
+        'ɱ' | 'ᗰ' | 'ᴍ' | 'ɯ' => letter('m'),
+        'ƥ' | 'ꝑ' | 'ᑭ' | 'ᴘ' | 'þ' | 'ƿ' => letter('p'),
+        'ɋ' | 'ᑫ' | 'ʠ' => letter('q'),
+        'ʀ' | 'ᖇ' | 'ɍ' | 'ɽ' | 'ɹ' | 'ʁ' => letter('r'),
+        'ꜱ' | 'ᔕ' | 'ʂ' | 'ȿ' | 'ſ' | 'ƽ' => letter('s'),
+        'ʉ' | 'ᑌ' | 'ᴜ' | 'ʊ' => letter('u'),
+        'ᴠ' | 'ᐯ' | 'ʋ' | 'ʌ' => letter('v'),
+        'ᴡ' | 'ᗯ' | 'ⱳ' | 'ʍ' => letter('w'),
         'ʏ' | 'ƴ' | 'ɏ' | 'ʎ' => letter('y'),
-        'ᴢ' | 'ƶ' | 'ʐ' | 'ʑ' | 'ʒ' => letter('z'),
+        'ᴢ' | 'ⱬ' | 'ᘔ' | 'ƶ' | 'ʐ' | 'ʑ' | 'ʒ' => letter('z'),
         'ǫ' => letter('q'),
         'æ' => pair('a', 'e'),
         'œ' => pair('o', 'e'),
@@ -303,6 +304,10 @@ fn decomposed(c: char, script: Script) -> Option<Glyph> {
         glyph = Glyph { mains: bases.map(|b| b.to_lowercase().next().unwrap_or(b)), len: len as u8, ..glyph };
     }
     Some(glyph)
+}
+
+fn capital(c: char) -> char {
+    c.to_uppercase().next().unwrap_or(c)
 }
 
 /// The Latin letter or digit that a character is confused with, as Unicode's table of confusables says.

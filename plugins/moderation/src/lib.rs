@@ -4,9 +4,11 @@
 //! breaks, where, and what is to be done. Nothing is kept between messages; who counts messages hands the numbers in
 //! ([`Counts`]). The plugin is a thin shell around it: it masks or rejects messages.
 //!
-//! How a word is found in disguise: [`normalise`] reads the text as letters, each with what else it may stand for
+//! How a word is found in disguise: `normalise` reads the text as letters, each with what else it may stand for
 //! (`1`: i or l). A search walks the words' tree along these letters, through gaps and repetitions, and the evidence
 //! decides whether that is the word or an innocent text that merely can be read so: `s.p.a.m` is, `push it` is not.
+//! How well it does so is measured on `corpus/` by `tests/corpus.rs`. Cases marked `heldout` were written after the
+//! engine had been tuned on the others.
 
 mod config;
 mod engine;

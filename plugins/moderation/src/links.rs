@@ -45,10 +45,8 @@ const TOP_LEVELS: &[&str] = &[
     "us", "ca", "br", "in", "jp", "kr", "au", "ch", "at", "se", "no", "fi", "dk", "cz", "tk", "ml", "ga", "gl", "ai",
 ];
 /// Those that are words or endings of names, too: alone, without path, they make no link.
-const DOUBTFUL: &[&str] = &[
-    "me", "it", "in", "at", "no", "us", "es", "de", "so", "is", "am", "fun", "win", "live", "pro", "in", "co", "ca",
-    "ai", "top",
-];
+const DOUBTFUL: &[&str] =
+    &["ai", "at", "ca", "co", "de", "es", "fun", "in", "it", "live", "me", "no", "pro", "top", "us", "win"];
 
 /// Words after which a dot or slash is written out.
 const SPELLED: &[(&str, char)] = &[("dot", '.'), ("punkt", '.'), ("slash", '/')];
@@ -117,6 +115,8 @@ impl Links {
             said(&self.domains, &link.host, &link.path).or_else(|| said(&self.looks, &look(&link.host), &link.path));
         match says {
             Some(Says::Allow) => None,
+            // the name of a service is no invitation
+            Some(Says::Block(Reason::Invite)) if link.path.is_empty() && !link.sure && link.host.len() < 6 => None,
             // a name with a gap behind its dot ends a sentence, unless something follows it
             Some(Says::Block(reason)) => (!link.loose || !link.path.is_empty()).then_some(reason),
             None if self.only_allowed && link.sure => Some(Reason::Link),
@@ -241,7 +241,7 @@ fn signs(skeleton: &Skeleton) -> Vec<Sign> {
                 .filter(|last| c == '.' && matches!(last.c, ' ' | '(' | '[' | '{' | '<' | '*' | '_' | '"' | '`'))
                 && signs.len() >= 2
             {
-                before |= true;
+                before = true;
                 start = last.start;
                 signs.pop();
             }

@@ -158,7 +158,11 @@ impl Search<'_> {
 
     /// Takes a mark for any letter: `sp*m`.
     fn wild(&mut self, node: u32, at: usize, cell: &Cell) {
-        if self.path.iter().any(|step| step.how == How::Wild) {
+        if self.path.iter().filter(|step| step.how == How::Wild).count() >= 2 {
+            return;
+        }
+        let inner = |at: Option<usize>| at.and_then(|at| self.skeleton.cells.get(at)).is_some_and(|c| !c.separates());
+        if !inner(at.checked_sub(1)) || !inner(Some(at + 1)) {
             return;
         }
         let mut nodes: Vec<(char, u32)> = self.trie.children(node).to_vec();
@@ -233,7 +237,8 @@ fn digraph(cells: &[Cell]) -> Option<(char, usize)> {
         ('/', '-') if at(2) == '\\' => Some(('a', 3)),
         ('|', '-') if at(2) == '|' => Some(('h', 3)),
         ('(', ')') | ('[', ']') => Some(('o', 2)),
-        ('|', ')') | ('|', '>') => Some(('d', 2)),
+        ('|', ')') => Some(('d', 2)),
+        ('|', '>') => Some(('p', 2)),
         ('|', '3') => Some(('b', 2)),
         ('|', '<') | ('|', '{') => Some(('k', 2)),
         _ => None,

@@ -1,4 +1,9 @@
 //! How well disguised words and links are told from innocent look-alikes: precision and recall for each kind.
+//!
+//! `generated.tsv` is what `generate.py` writes; `hand.tsv` and `heldout.tsv` are written by hand. The held-out cases were
+//! written after the engine had been tuned on the others. On first sight of them it had precision 0.9963 and recall
+//! 0.9604, worst for leetspeak (recall 0.8750) and homoglyphs (0.9062); some causes have been mended since, so what is
+//! printed for them now is no measure of the unseen any more.
 
 use std::collections::BTreeMap;
 
@@ -60,8 +65,8 @@ impl Score {
 }
 
 fn engine() -> Engine {
-    let config: Config = serde_json::from_str(include_str!("../corpus/config.json")).unwrap();
-    Engine::new(&config).unwrap()
+    let config: Config = serde_json::from_str(include_str!("../corpus/config.json")).expect("config.json is a config");
+    Engine::new(&config).expect("config.json has right values")
 }
 
 /// `\u{200b}` and `\\` in a corpus stand for the characters.
