@@ -90,25 +90,27 @@ async fn what_is_no_http_is_closed() -> anyhow::Result<()> {
     let long_header = format!("GET {PATH} HTTP/1.1\r\nhost: hub\r\nx: {}\r\n\r\n", "x".repeat(40_000));
     let many_headers = format!("GET {PATH} HTTP/1.1\r\nhost: hub\r\n{}\r\n", "x: y\r\n".repeat(2_000));
     let post = |rest: &str| format!("POST {PATH}?EIO=4&transport=polling&sid=x HTTP/1.1\r\nhost: hub\r\n{rest}");
-    let table: &[(&str, &[u8])] = &[
-        ("a TLS handshake", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
-        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        ("zeros", &[0; 4096]),
-        ("a line without an end", &[b'A'; 40_000]),
-        ("a header of 40,000 bytes", long_header.as_bytes()),
-        ("two thousand headers", many_headers.as_bytes()),
-        ("a header line without a colon", b"GET / HTTP/1.1\r\nhost hub\r\n\r\n"),
-        ("a length that is no number", post("content-length: many\r\n\r\n").leak().as_bytes()),
-        ("a negative length", post("content-length: -1\r\n\r\n").leak().as_bytes()),
-        ("two lengths", post("content-length: 1\r\ncontent-length: 2\r\n\r\nab").leak().as_bytes()),
-        ("an unknown transfer encoding", post("transfer-encoding: gzip\r\n\r\nab").leak().as_bytes()),
+    let table: &[(&str, &[u8], &str)] = &[
+        ("a TLS handshake", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "4"),
+        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "4"),
+        ("zeros", &[0; 4096], "4"),
+        ("a line without an end", &[b'A'; 40_000], "4"),
+        ("a header of 40,000 bytes", long_header.as_bytes(), "431"),
+        ("two thousand headers", many_headers.as_bytes(), "431"),
+        ("a header line without a colon", b"GET / HTTP/1.1\r\nhost hub\r\n\r\n", "4"),
+        ("a length that is no number", post("content-length: many\r\n\r\n").leak().as_bytes(), "4"),
+        ("a negative length", post("content-length: -1\r\n\r\n").leak().as_bytes(), "4"),
+        ("two lengths", post("content-length: 1\r\ncontent-length: 2\r\n\r\nab").leak().as_bytes(), "4"),
+        ("an unknown transfer encoding", post("transfer-encoding: gzip\r\n\r\nab").leak().as_bytes(), "4"),
     ];
-    for (what, bytes) in table {
+    for (what, bytes, status) in table {
         let mut http = Http::connect(watched.node.address).await?;
         let _ = http.stream.write_all(bytes).await;
         let _ = http.stream.shutdown().await;
         let answer = String::from_utf8_lossy(&http.end().await?).into_owned();
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{what}: {answer}");
+        // what does not even begin like a request may be closed without a word
+        let is_refused = answer.starts_with(&format!("HTTP/1.1 {status}"));
+        assert!(is_refused || (*status == "4" && answer.is_empty()), "{what}: {answer}");
         watched.works_after(what).await?;
     }
     watched.stop().await;

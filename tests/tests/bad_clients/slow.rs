@@ -1,5 +1,7 @@
 //! Clients that stop reading: they are cut with a reason, and nobody else waits for them.
 
+use std::time::Instant;
+
 use scenarios::{
     Client, memory,
     raw::{Polling, SEPARATOR},
@@ -99,8 +101,12 @@ async fn answers_that_are_not_read_cut_who_asked_for_them() -> anyhow::Result<()
     let ask = format!("421[\"echo\",\"{}\"]", "x".repeat(EVENT_BYTES));
     let id = greedy.id.clone();
     let flood = async {
-        // every write fails once it is cut
-        while greedy.raw(&ask).await.is_ok() {}
+        for _ in 0..EVENTS_MAX {
+            if greedy.raw(&ask).await.is_err() {
+                return true;
+            }
+        }
+        false
     };
     let seen = async {
         loop {
@@ -110,7 +116,8 @@ async fn answers_that_are_not_read_cut_who_asked_for_them() -> anyhow::Result<()
             }
         }
     };
-    let ((), reason) = tokio::join!(flood, seen);
+    let (is_cut, reason) = tokio::join!(flood, seen);
+    assert!(is_cut, "{EVENTS_MAX} answers were kept for who reads none");
     assert_eq!(reason?, "slow consumer");
     watched.works_after("who asked too much").await?;
     watched.stop().await;
@@ -127,11 +134,14 @@ async fn a_payload_of_many_small_packets_keeps_nobody_waiting() -> anyhow::Resul
         for _ in 0..20 {
             watched.works_after("the beginning of a long payload").await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(Instant::now())
     };
-    let (said, others) = tokio::join!(session.say(&flood), others);
-    said?;
-    others?;
+    let said = async {
+        session.say(&flood).await?;
+        anyhow::Ok(Instant::now())
+    };
+    let (said, others) = tokio::join!(said, others);
+    assert!(others? < said?, "others were answered before the last packet was handled");
     while session.packet().await? != "431[\"last\"]" {}
     watched.stop().await;
     Ok(())
