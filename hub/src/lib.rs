@@ -13,5 +13,6 @@ pub mod pattern;
 pub mod pipeline;
 pub mod plugin;
 mod run;
+pub mod store;
 
 pub use run::{load_plugin, run};

@@ -65,6 +65,7 @@ mod outcome;
 mod plugin;
 #[doc(hidden)]
 pub mod private;
+pub mod store;
 mod target;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -1,0 +1,3 @@
+//! Keyed state that outlives a plugin's instances.
+
+pub mod value;
