@@ -71,7 +71,7 @@ impl Node {
                 socket.set_position(position);
             }
         }
-        decision.commit(&socket.subject);
+        decision.commit(Some(&*socket.subject));
         if disconnects {
             socket.leave();
         }
@@ -158,7 +158,7 @@ impl Node {
                 }
             }
         }
-        decision.commit(&socket.subject);
+        decision.commit(Some(&*socket.subject));
     }
 }
 
@@ -226,12 +226,12 @@ impl Followers for Node {
             let answer = Answer { plugin: ask.plugin, tag: ask.tag, outcome: AnswerOutcome::Gone };
             let mut decision = node.pipeline.run_detached(&namespace, Event::answer(Payload::default(), answer)).await;
             let entry = decision.take_entry();
-            if entry.effects.is_empty() {
-                return;
+            if !entry.effects.is_empty()
+                && let Err((error, _)) = node.bus.append(entry).await
+            {
+                return tracing::warn!(%error, "an answer's effects were not performed");
             }
-            if let Err((error, _)) = node.bus.append(entry).await {
-                tracing::warn!(%error, "an answer's effects were not performed");
-            }
+            decision.commit(None);
         });
     }
 }

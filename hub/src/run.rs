@@ -30,7 +30,11 @@ use crate::{
         chain::{Chains, Link, Matches},
         transaction::Limits,
     },
-    plugin::{Engine, EngineSettings, WasmPlugin, settings::Settings},
+    plugin::{
+        Engine, EngineSettings, WasmPlugin,
+        settings::{Capability, Settings},
+    },
+    store::{LocalStore, Store},
 };
 
 /// Runs a node on `listener` until `shutdown` is ready, then tells clients, lets their last events go through the
@@ -53,7 +57,7 @@ pub async fn run(
         rooms_per_socket_max: config.limits.rooms_per_socket_max,
         effects_max: config.limits.effects_max,
     };
-    let pipeline = Pipeline::new(chains, limits, delivery.clone());
+    let pipeline = Pipeline::new(chains, limits, delivery.clone(), open_store(&config)?);
     let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max);
     app.set_handler(node.clone());
     let transport = Transport::new(transport_settings(&config), app);
@@ -81,6 +85,22 @@ pub async fn run(
     deliver.abort();
     tracing::info!(accepted = served.accepted, refused = served.refused, "stopped");
     Ok(())
+}
+
+/// What plugins keep: in `store.redb` of the data folder, or for this process only.
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let limits = config.store;
+    let Some(dir) = &config.server.data_dir else {
+        let keepers = config.plugins.iter().filter(|p| p.enabled && p.capabilities.contains(&Capability::Store));
+        if let Some(plugin) = keepers.map(|p| &p.name).next() {
+            tracing::warn!(plugin, "server.data_dir is not set: what plugins keep ends with this process");
+        }
+        return Ok(Arc::new(LocalStore::in_memory(limits)));
+    };
+    std::fs::create_dir_all(dir).with_context(|| format!("server.data_dir: cannot make `{}`", dir.display()))?;
+    let store = LocalStore::open(&dir.join("store.redb"), limits).context("server.data_dir")?;
+    tracing::info!(data_dir = %dir.display(), "store opened");
+    Ok(Arc::new(store))
 }
 
 /// The HTTP routes: the gateway's, health, and static files.

@@ -8,6 +8,7 @@ use crate::{
     args::{self, Args, IntoArgs},
     host,
     outcome::{Failure, Rejection},
+    store::Store,
     target::{Target, To},
     view::{Credentials, Orders, Rooms},
 };
@@ -88,6 +89,11 @@ impl Event {
     /// Who is where.
     pub fn rooms(&self) -> Rooms<'_> {
         Rooms::of(self)
+    }
+
+    /// This plugin's own state in the event's namespace. Needs the capability `store`.
+    pub fn store(&self) -> Store<'_> {
+        Store::of(self)
     }
 
     /// What the client sent at its handshake. Needs the capability `credentials`.

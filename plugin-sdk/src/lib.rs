@@ -81,6 +81,7 @@ pub use manifest::{ABI, Manifest, SDK_VERSION};
 pub use outcome::{Failure, Outcome, Pass, Rejection, Stop, Swallow, Verdict, failure, reject};
 pub use plugin::{OnAnswer, OnConnect, OnDisconnect, OnJoin, OnLeave, OnMessage, Plugin, read_config};
 pub use serde_json::{self, Value, json};
+pub use store::Store;
 pub use target::{Target, To};
 pub use view::{Credentials, Orders, Rooms};
 

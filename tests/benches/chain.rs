@@ -14,6 +14,7 @@ use hub::{
         transaction::Limits,
     },
     plugin::{Engine, EngineSettings, settings::Settings},
+    store::{self, LocalStore},
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -49,7 +50,8 @@ async fn pipeline(engine: &Engine, file: &Path, plugins: usize) -> anyhow::Resul
         namespace_max_bytes: 256,
     };
     let rooms = Arc::new(Delivery::new(Codec::new(Encoding::Json, packet), 1));
-    Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms))
+    let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
+    Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))
 }
 
 /// Nanoseconds of CPU for one event: the median of the batches.

@@ -25,6 +25,7 @@ pub fn effective(config: &Config) -> Value {
         "server": server(config),
         "limits": limits(config),
         "namespaces": { "allow": patterns(&namespaces.allow) },
+        "store": store(config),
         "engine": {
             "instances_max": engine.instances_max,
             "memory_max_bytes": engine.memory_max_bytes,
@@ -116,6 +117,9 @@ fn server(config: &Config) -> Value {
     if let Some(dir) = &server.static_dir {
         table["static_dir"] = json!(dir.display().to_string());
     }
+    if let Some(dir) = &server.data_dir {
+        table["data_dir"] = json!(dir.display().to_string());
+    }
     if let Some(workers) = server.workers {
         table["workers"] = json!(workers);
     }
@@ -147,6 +151,18 @@ fn limits(config: &Config) -> Value {
         "bus_append_timeout_ms": ms(limits.bus_append_timeout),
         "chain_timeout_ms": ms(limits.chain_timeout),
         "shutdown_grace_ms": ms(limits.shutdown_grace),
+    })
+}
+
+fn store(config: &Config) -> Value {
+    let limits = &config.store;
+    json!({
+        "value_max_bytes": limits.value_max_bytes,
+        "scope_max_bytes": limits.scope_max_bytes,
+        "backlog_max_bytes": limits.backlog_max_bytes,
+        "backlog_timeout_ms": ms(limits.backlog_timeout),
+        "sync_interval_ms": ms(limits.sync_interval),
+        "meters_max": limits.meters_max,
     })
 }
 

@@ -30,6 +30,7 @@ use crate::{
         names::Names,
         settings::{Capability, Limits as PluginLimits},
     },
+    store,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -72,9 +73,10 @@ pub fn parse_under(text: &str, path: &Path, variables: &Variables) -> Result<Con
 fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let server = server(root, base);
     let limits = limits(root);
+    let store = store(root);
     let engine = engine(root);
     let (defaults, plugins) = plugins(root, base, &limits);
-    let config = Config { server, limits, namespaces: namespaces(root), engine, log: log(root), plugins };
+    let config = Config { server, limits, namespaces: namespaces(root), store, engine, log: log(root), plugins };
     check(root, &config, &defaults);
     config
 }
@@ -115,6 +117,7 @@ fn server(root: &Section<'_, '_>, base: &Path) -> Server {
             .list("trusted_proxies", |text| text.parse::<IpNetwork>().map_err(|e| e.to_string()))
             .unwrap_or_default(),
         static_dir: static_dir(&section, base),
+        data_dir: data_dir(&section, base),
         workers: section.get("workers").map(|_| section.count("workers", WORKERS, 1)),
         origins: origins(&cors),
         credentials: cors.boolean("credentials", node.credentials),
@@ -141,6 +144,14 @@ fn path(section: &Section<'_, '_>) -> String {
             .map(|t| format!("{}/", t.trim_end_matches('/')))
     });
     path.unwrap_or_else(|| Settings::default().path)
+}
+
+/// A folder of state, seen from the folder of the file. It is made when it is not there.
+fn data_dir(section: &Section<'_, '_>, base: &Path) -> Option<PathBuf> {
+    let what = "a folder, seen from the folder of this file, which is made when it is not there";
+    section.parsed("data_dir", what, |text| {
+        Some(base.join(text)).filter(|dir| !text.is_empty() && (dir.is_dir() || !dir.exists()))
+    })
 }
 
 fn static_dir(section: &Section<'_, '_>, base: &Path) -> Option<PathBuf> {
@@ -232,6 +243,21 @@ fn patterns(section: &Section<'_, '_>, key: &'static str, default: &str, empty: 
         section.empty(key, empty);
     }
     list.unwrap_or_else(|| Pattern::parse(default).into_iter().collect())
+}
+
+fn store(root: &Section<'_, '_>) -> store::Limits {
+    let section = root.section("store");
+    let node = store::Limits::default();
+    let limits = store::Limits {
+        value_max_bytes: section.count("value_max_bytes", 256..(16 << 20) + 1, node.value_max_bytes),
+        scope_max_bytes: section.number("scope_max_bytes", 4096..1024 * GIB + 1, node.scope_max_bytes),
+        backlog_max_bytes: section.count("backlog_max_bytes", 65_536..16 * GIB + 1, node.backlog_max_bytes),
+        backlog_timeout: section.duration("backlog_timeout_ms", 1..60_001, node.backlog_timeout),
+        sync_interval: section.duration("sync_interval_ms", 0..10_001, node.sync_interval),
+        meters_max: section.count("meters_max", 16..10_000_001, node.meters_max),
+    };
+    section.finish();
+    limits
 }
 
 fn engine(root: &Section<'_, '_>) -> Engine {

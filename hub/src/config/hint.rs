@@ -8,7 +8,7 @@ use super::{effective::is_secret, file};
 
 /// A file with everything that may be left out, to see which keys there are.
 pub const SAMPLE: &str = r#"
-server = { workers = 1, static_dir = "." }
+server = { workers = 1, static_dir = ".", data_dir = "." }
 plugin = [{ name = "sample", file = "sample.wasm", enabled = false }]
 "#;
 

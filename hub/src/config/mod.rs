@@ -24,6 +24,7 @@ use crate::{
     pattern::Pattern,
     pipeline::chain::Policy,
     plugin::settings::{Capability, Limits as PluginLimits},
+    store,
 };
 
 /// How many threads a node's runtime may have.
@@ -35,6 +36,8 @@ pub struct Config {
     pub server: Server,
     pub limits: Limits,
     pub namespaces: Namespaces,
+    /// `[store]`: what plugins keep.
+    pub store: store::Limits,
     pub engine: Engine,
     pub log: Log,
     /// In the order of the chain.
@@ -63,6 +66,8 @@ pub struct Server {
     pub keep_alive_idle_timeout: Duration,
     pub trusted_proxies: Vec<IpNetwork>,
     pub static_dir: Option<PathBuf>,
+    /// Where state is kept; `None`: nowhere, it ends with the process.
+    pub data_dir: Option<PathBuf>,
     /// Threads of the runtime; `None`: one for each core.
     pub workers: Option<usize>,
     pub origins: Origins,

@@ -8,6 +8,7 @@ use super::refusal::Rejection;
 use crate::{
     bus::{Effect, Emit, Order},
     event::{Audience, Identity, Kind, Origin, Payload, SocketId, Subject, Target, Text},
+    store::{Changes, Draft},
 };
 
 /// An event on its way down the chain.
@@ -121,6 +122,8 @@ pub struct Context {
     pub received_ms: u64,
     /// Whether the root event is itself an order: then no further orders are given.
     pub runs_order: bool,
+    /// What this transaction would write to the store.
+    pub draft: Draft,
 }
 
 impl Context {
@@ -213,6 +216,8 @@ pub struct Acts {
     pub change: Change,
     pub steps: Vec<Step>,
     pub verdict: Verdict,
+    /// Writes to the store.
+    pub changes: Changes,
 }
 
 impl Call {

@@ -54,6 +54,9 @@ pub enum FailureCause {
     /// No instance became free in time.
     #[error("instance_wait_ms exceeded: all {instances} instances were busy for {waited_ms} ms")]
     Overloaded { instances: usize, waited_ms: u64 },
+    /// The store could not be reached: not the plugin's fault.
+    #[error("{0}")]
+    Store(String),
     /// A new instance could not be made.
     #[error("could not be started: {0}")]
     Start(String),

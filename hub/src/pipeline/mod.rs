@@ -14,19 +14,24 @@ use arc_swap::ArcSwap;
 use self::{
     call::{Context, Event, Rooms},
     chain::Chains,
-    refusal::Refusal,
-    transaction::{Limits, Transaction},
+    refusal::{Code, Refusal},
+    transaction::{Limits, Performed, Transaction},
 };
 use crate::{
     bus::{Effect, Emit, Entry},
     event::{Audience, Identity, Kind, Payload, Subject, Target, Text, now_ms},
+    store::{Draft, Prepared, Store, StoreError},
 };
+
+/// How often an event runs down its chain when others change what it relies on.
+const TRIES_MAX: usize = 3;
 
 /// Runs root events down the current chains.
 pub struct Pipeline {
     chains: ArcSwap<Chains>,
     limits: Limits,
     rooms: Arc<dyn Rooms>,
+    store: Arc<dyn Store>,
 }
 
 /// What a root event led to, ready for the bus.
@@ -37,12 +42,20 @@ pub struct Decision {
     pub refusal: Option<Refusal>,
     joined: Option<Vec<Text>>,
     identity: Option<Identity>,
+    /// Checked writes to the store. While it is kept nobody else commits any.
+    writes: Option<Box<dyn Prepared>>,
 }
 
 impl Decision {
-    /// Takes the handled membership and identity over, once the entry is on the log.
-    pub fn commit(self, subject: &Subject) {
-        subject.commit(self.joined, self.identity);
+    /// Performs the writes to the store and takes the handled membership and identity over, once the entry is on the
+    /// log. An event that belongs to no socket has no subject.
+    pub fn commit(self, subject: Option<&Subject>) {
+        if let Some(writes) = self.writes {
+            writes.commit();
+        }
+        if let Some(subject) = subject {
+            subject.commit(self.joined, self.identity);
+        }
     }
 
     /// Splits off the entry; the rest is committed after its append.
@@ -61,9 +74,9 @@ impl Decision {
 }
 
 impl Pipeline {
-    /// A pipeline over `chains`; `rooms` is the membership on the log.
-    pub fn new(chains: Chains, limits: Limits, rooms: Arc<dyn Rooms>) -> Self {
-        Self { chains: ArcSwap::from_pointee(chains), limits, rooms }
+    /// A pipeline over `chains`; `rooms` is the membership on the log, `store` what plugins keep.
+    pub fn new(chains: Chains, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>) -> Self {
+        Self { chains: ArcSwap::from_pointee(chains), limits, rooms, store }
     }
 
     /// The revision that events take now.
@@ -95,6 +108,7 @@ impl Pipeline {
             refusal: Some(refusal),
             joined: None,
             identity: None,
+            writes: None,
         }
     }
 
@@ -116,14 +130,56 @@ impl Pipeline {
             wants_ack: ack.is_some(),
             received_ms: now_ms(),
             runs_order,
+            draft: Draft::new(self.store.clone()),
         };
-        let message = (event.kind == Kind::Message).then(|| event.name.clone());
-        let performed = Transaction::new(&chain, self.limits, context).run(event).await;
+        let root = Root { kind: event.kind, name: event.name.clone(), ack };
+        let mut tries = 1;
+        loop {
+            let mut performed = Transaction::new(&chain, self.limits, context.clone()).run(event.clone()).await;
+            let changes = std::mem::take(&mut performed.changes);
+            let mut writes = None;
+            if !changes.is_empty() {
+                let ack = performed.ack.clone().unwrap_or_else(default_ack);
+                match self.store.prepare(changes.into_writes(&ack)).await {
+                    Ok(prepared) => writes = Some(prepared),
+                    Err(StoreError::Conflict) if tries < TRIES_MAX => {
+                        tries += 1;
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::warn!(hook = root.kind.hook(), tries, %error, "an event's writes were not performed");
+                        // a fact is performed all the same
+                        if !root.kind.is_fact() {
+                            performed = Performed::refused(not_written(&error));
+                        }
+                    }
+                }
+            }
+            return root.decide(namespace, subject, performed, writes);
+        }
+    }
+}
+
+/// What is known of a root event before its chain has run.
+struct Root {
+    kind: Kind,
+    name: Text,
+    ack: Option<i64>,
+}
+
+impl Root {
+    fn decide(
+        self,
+        namespace: &Text,
+        subject: Option<&Arc<Subject>>,
+        performed: Performed,
+        writes: Option<Box<dyn Prepared>>,
+    ) -> Decision {
         let mut effects = performed.effects;
-        match (message, ack, &performed.refusal) {
-            (Some(name), ack, Some(refusal)) => effects.push(refuse_message(&name, ack, refusal)),
-            (Some(_), Some(id), None) => {
-                let payload = performed.ack.unwrap_or_else(|| Payload::json(r#"[{"ok":true}]"#));
+        match (self.kind, self.ack, &performed.refusal) {
+            (Kind::Message, ack, Some(refusal)) => effects.push(refuse_message(&self.name, ack, refusal)),
+            (Kind::Message, Some(id), None) => {
+                let payload = performed.ack.unwrap_or_else(default_ack);
                 // behind its disconnect a socket hears nothing more
                 let end = effects.iter().position(|e| matches!(e, Effect::Disconnect { .. }));
                 effects.insert(end.unwrap_or(effects.len()), Effect::Ack { id, payload });
@@ -135,6 +191,25 @@ impl Pipeline {
             refusal: performed.refusal,
             joined: performed.joined,
             identity: performed.identity,
+            writes,
+        }
+    }
+}
+
+/// The answer to a client's ack when no plugin gave one.
+fn default_ack() -> Payload {
+    Payload::json(r#"[{"ok":true}]"#)
+}
+
+/// What the client is told when the store did not take an event's writes.
+fn not_written(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Conflict | StoreError::Op(_) => {
+            Refusal::new(Code::Conflict, "others were changing the same at the same time, try again")
+        }
+        StoreError::Limit { .. } => Refusal::new(Code::LimitExceeded, "what a plugin may keep is full"),
+        StoreError::Unavailable(_) => {
+            Refusal::new(Code::StoreUnavailable, "the server cannot reach its store, try again")
         }
     }
 }

@@ -19,6 +19,10 @@ pub enum Code {
     Timeout,
     /// The event would have passed a limit of the hub.
     LimitExceeded,
+    /// What the event relied on was changed by others, however often it was tried.
+    Conflict,
+    /// The store is full, gone or too slow. Nothing happened.
+    StoreUnavailable,
     /// The node is going down or cannot reach the log. Nothing happened.
     Unavailable,
 }
@@ -32,6 +36,8 @@ impl Code {
             Code::Overloaded => "overloaded",
             Code::Timeout => "timeout",
             Code::LimitExceeded => "limit_exceeded",
+            Code::Conflict => "conflict",
+            Code::StoreUnavailable => "store_unavailable",
             Code::Unavailable => "unavailable",
         }
     }

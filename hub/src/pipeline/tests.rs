@@ -19,6 +19,7 @@ use super::{
 use crate::{
     bus::{Effect, Emit},
     event::{Audience, Kind, Origin, Payload, SocketId, Subject, Target, Text},
+    store::{self, Draft, LocalStore},
 };
 
 /// What a scripted plugin does in one kind of hook.
@@ -194,6 +195,7 @@ fn run(scripts: Vec<([Script; 6], Policy)>, rooms: &[&str], event: Event) -> Ran
         wants_ack: true,
         received_ms: 0,
         runs_order: false,
+        draft: Draft::new(Arc::new(LocalStore::in_memory(store::Limits::default()))),
     };
     let limits = Limits { chain_timeout: Duration::from_secs(60), rooms_per_socket_max: 4, effects_max: EFFECTS_MAX };
     let performed = now(Transaction::new(&Chain { links }, limits, context).run(event));

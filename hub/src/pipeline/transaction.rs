@@ -14,6 +14,7 @@ use super::{
 use crate::{
     bus::{Ask, Effect, Emit},
     event::{Identity, Kind, Origin, Payload, Target, Text},
+    store::Changes,
 };
 
 /// How much one transaction may do.
@@ -69,6 +70,22 @@ pub struct Performed {
     /// The handled membership and identity to take over once the effects are on the log.
     pub joined: Option<Vec<Text>>,
     pub identity: Option<Identity>,
+    /// What is to be written to the store; nothing after a refusal.
+    pub changes: Changes,
+}
+
+impl Performed {
+    /// Nothing but a refusal.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self {
+            effects: Vec::new(),
+            ack: None,
+            refusal: Some(refusal),
+            joined: None,
+            identity: None,
+            changes: Changes::default(),
+        }
+    }
 }
 
 type Walk<'b> = Pin<Box<dyn Future<Output = Result<(), Undone>> + Send + 'b>>;
@@ -100,13 +117,17 @@ impl<'a> Transaction<'a> {
         for root in roots {
             if let Err(undone) = self.walk(root, 0).await {
                 let Undone { refusal, notices } = undone;
-                return Performed { effects: notices, ack: None, refusal: Some(refusal), joined: None, identity: None };
+                return Performed { effects: notices, ..Performed::refused(refusal) };
             }
         }
-        let unhandled = self.untargeted && !self.handled && self.effects.is_empty() && self.ack.is_none();
+        let unhandled = self.untargeted
+            && !self.handled
+            && self.effects.is_empty()
+            && self.ack.is_none()
+            && self.context().draft.changes.is_empty();
         let refusal = unhandled.then(|| Refusal::new(Code::Unhandled, "no plugin handles this event"));
-        let Context { joined, identity, .. } = self.take_context();
-        Performed { effects: self.effects, ack: self.ack, refusal, joined, identity }
+        let Context { joined, identity, draft, .. } = self.take_context();
+        Performed { effects: self.effects, ack: self.ack, refusal, joined, identity, changes: draft.changes }
     }
 
     fn take_context(&mut self) -> Context {
@@ -137,12 +158,16 @@ impl<'a> Transaction<'a> {
                     resolve_rooms(&mut notices, &event);
                     return Err(Undone { refusal: rejection.into(), notices });
                 }
-                Verdict::Pass => self.take_steps(link, at, &event, acts.steps).await?,
+                Verdict::Pass => {
+                    self.context().draft.changes.append(acts.changes);
+                    self.take_steps(link, at, &event, acts.steps).await?;
+                }
                 // a client is answered or refused, never left hanging
                 Verdict::Swallow if event.kind == Kind::Connect => {
                     return Err(Undone::by_hub(Code::Rejected, "the connection was refused"));
                 }
                 Verdict::Swallow => {
+                    self.context().draft.changes.append(acts.changes);
                     self.take_steps(link, at, &event, acts.steps).await?;
                     resolve_rooms(&mut self.effects[start..], &event);
                     self.swallow(&event, start);
@@ -175,6 +200,11 @@ impl<'a> Transaction<'a> {
         self.context = Some(context);
         let Err(failure) = outcome else { return Ok((event, Some(acts))) };
         log_failure(&failure);
+        if let FailureCause::Store(_) = failure.cause
+            && !fact
+        {
+            return Err(Undone::by_hub(Code::StoreUnavailable, "the server cannot reach its store, try again"));
+        }
         match link.policy[event.kind as usize] {
             Policy::Reject if !fact => Err(match failure.cause {
                 FailureCause::Overloaded { .. } => Undone::by_hub(Code::Overloaded, "the server is busy, try again"),

@@ -3,7 +3,23 @@
 wasmtime::component::bindgen!({
     path: "../plugin-sdk/wit",
     world: "plugin",
-    imports: { default: trappable },
+    imports: {
+        "hubbub:plugin/store.get": async | trappable,
+        "hubbub:plugin/store.set": async | trappable,
+        "hubbub:plugin/store.delete": async | trappable,
+        "hubbub:plugin/store.compare-and-set": async | trappable,
+        "hubbub:plugin/store.count": async | trappable,
+        "hubbub:plugin/store.increment": async | trappable,
+        "hubbub:plugin/store.push": async | trappable,
+        "hubbub:plugin/store.items": async | trappable,
+        "hubbub:plugin/store.add": async | trappable,
+        "hubbub:plugin/store.remove": async | trappable,
+        "hubbub:plugin/store.remove-below": async | trappable,
+        "hubbub:plugin/store.members": async | trappable,
+        "hubbub:plugin/store.once": async | trappable,
+        "hubbub:plugin/store.meter": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use super::limiter::{LimitError, Misuse};
-use crate::pipeline::chain::FailureCause;
+use super::limiter::{LimitError, Misuse, StoreFault};
+use crate::{pipeline::chain::FailureCause, store::StoreError};
 
 /// Of a guest's last words, what goes into the log beside its failure.
 const LAST_WORDS_MAX_BYTES: usize = 4096;
@@ -32,6 +32,11 @@ pub fn explain(error: &wasmtime::Error, printed: Option<String>, allowed: Allowe
         FailureCause::Limit { limit: limit.limit, used: limit.used.clone(), allowed: limit.allowed.clone() }
     } else if let Some(misuse) = error.downcast_ref::<Misuse>() {
         FailureCause::Misuse(misuse.0.clone())
+    } else if let Some(fault) = error.downcast_ref::<StoreFault>() {
+        match &fault.0 {
+            StoreError::Op(_) => FailureCause::Misuse(fault.to_string()),
+            _ => FailureCause::Store(fault.to_string()),
+        }
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
         FailureCause::Trap(format!("called exit({})", exit.0))
     } else {

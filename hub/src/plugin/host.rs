@@ -99,7 +99,11 @@ impl HostState {
         self.log_lines = 0;
     }
 
-    fn call(&mut self) -> Result<&mut Call> {
+    pub(super) fn plugin(&self) -> &Text {
+        &self.plugin
+    }
+
+    pub(super) fn call(&mut self) -> Result<&mut Call> {
         match &mut self.call {
             Some(call) => Ok(call),
             None => Err(Misuse("asked about an event in init, where there is none".into()).into()),
@@ -107,13 +111,19 @@ impl HostState {
     }
 
     fn act(&mut self, bytes: usize, step: Step) -> Result<()> {
+        self.count_effect(bytes)?;
+        self.call()?.acts.steps.push(step);
+        Ok(())
+    }
+
+    /// Counts one more effect of so many bytes before it is taken.
+    pub(super) fn count_effect(&mut self, bytes: usize) -> Result<()> {
         self.count_output(bytes)?;
         let max = self.limits.effects_max;
-        let call = self.call()?;
-        if call.acts.steps.len() >= max {
+        let acts = &self.call()?.acts;
+        if acts.steps.len() + acts.changes.len() >= max {
             return Err(LimitError::new("effects_max", max + 1, max).into());
         }
-        call.acts.steps.push(step);
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use wasmtime::{ResourceLimiter, Result};
 
+use crate::store::StoreError;
+
 /// Elements of one table: far beyond what a plugin's function pointers need.
 const TABLE_MAX_ELEMENTS: usize = 20_000;
 
@@ -40,6 +42,18 @@ impl fmt::Display for Misuse {
 }
 
 impl std::error::Error for Misuse {}
+
+/// The store did not do what a guest asked. Travels as a trap too.
+#[derive(Debug)]
+pub struct StoreFault(pub StoreError);
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "store: {}", self.0)
+    }
+}
+
+impl std::error::Error for StoreFault {}
 
 /// Bounds an instance's linear memories, all together.
 pub struct MemoryLimiter {

@@ -11,6 +11,7 @@ mod loaded;
 pub mod names;
 pub mod settings;
 mod stdio;
+mod store;
 
 pub use engine::{Engine, EngineSettings, LoadError};
 pub use loaded::WasmPlugin;

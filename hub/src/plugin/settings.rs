@@ -25,10 +25,13 @@ pub enum Capability {
     Credentials,
     /// Acts on other sockets.
     Orders,
+    /// Keeps state.
+    Store,
 }
 
 impl Capability {
-    pub const ALL: [Capability; 3] = [Capability::Identity, Capability::Credentials, Capability::Orders];
+    pub const ALL: [Capability; 4] =
+        [Capability::Identity, Capability::Credentials, Capability::Orders, Capability::Store];
 
     /// Its name in config, and that of the interface which needs it.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Capability {
             Capability::Identity => "identity",
             Capability::Credentials => "credentials",
             Capability::Orders => "orders",
+            Capability::Store => "store",
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use super::{
     Doing, Key, Limits, OpError, Prepared, Record, Store, StoreError, Write, apply,
     disk::{Batch, Disk, DiskError, Usage},
+    meters::Meters,
 };
 use crate::event::now_ms;
 
@@ -25,6 +26,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Embedded keyed state.
 pub struct LocalStore {
     shared: Arc<Shared>,
+    meters: Meters,
     writer: Option<thread::JoinHandle<()>>,
 }
 
@@ -87,7 +89,8 @@ struct LocalPrepared {
 impl LocalStore {
     /// A store that ends with the process.
     pub fn in_memory(limits: Limits) -> Self {
-        Self { shared: Arc::new(Shared::new(limits, None, Usage::new())), writer: None }
+        let shared = Arc::new(Shared::new(limits, None, Usage::new()));
+        Self { shared, meters: Meters::new(limits.meters_max), writer: None }
     }
 
     /// A store in `file`, which is made when it is not there.
@@ -99,7 +102,7 @@ impl LocalStore {
             move || shared.write_until_closed()
         });
         let writer = writer.map_err(|e| StoreError::Unavailable(format!("no thread for its writer: {e}")))?;
-        Ok(Self { shared, writer: Some(writer) })
+        Ok(Self { shared, meters: Meters::new(limits.meters_max), writer: Some(writer) })
     }
 
     /// Bytes of one plugin's keys and values in one namespace.
@@ -367,6 +370,10 @@ impl Store for LocalStore {
             let prepared = LocalPrepared { shared: self.shared.clone(), changes, _turn: turn };
             Ok(Box::new(prepared) as Box<dyn Prepared>)
         })
+    }
+
+    fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32> {
+        Box::pin(async move { Ok(self.meters.add(key, window_ms, now_ms())) })
     }
 
     fn sync(&self) -> Doing<'_, ()> {

@@ -1,7 +1,9 @@
 //! Keyed state for plugins. It knows nobody: scopes and keys are texts to it, values what the SDK says they are.
 
 mod disk;
+mod draft;
 mod local;
+mod meters;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +11,10 @@ use std::{pin::Pin, time::Duration};
 
 pub use hubbub_plugin::store::value::{Op, OpError, Record, Value, apply};
 
-pub use self::local::LocalStore;
+pub use self::{
+    draft::{Changes, Draft, Once},
+    local::LocalStore,
+};
 
 /// Whose keys they are: plugins and namespaces do not see each other's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +78,21 @@ pub struct Limits {
     pub backlog_timeout: Duration,
     /// Changes reach the disk within this time: what a killed process may lose.
     pub sync_interval: Duration,
+    /// Counters of [`Store::meter`].
+    pub meters_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            value_max_bytes: 64 << 10,
+            scope_max_bytes: 256 << 20,
+            backlog_max_bytes: 64 << 20,
+            backlog_timeout: Duration::from_secs(2),
+            sync_interval: Duration::from_millis(100),
+            meters_max: 100_000,
+        }
+    }
 }
 
 /// Why something was not read or written. Nothing of the commit was performed.
@@ -103,6 +123,10 @@ pub trait Store: Send + Sync {
 
     /// Checks all writes, in their order, against what is there. Until what it gives is dropped nobody else commits.
     fn prepare(&self, writes: Vec<Write>) -> Doing<'_, Box<dyn Prepared>>;
+
+    /// Counts one and gives the count of the window so far, which began with its first count. Performed at once, and
+    /// forgotten when the process ends.
+    fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32>;
 
     /// Waits until all that was committed is as safe as it gets.
     fn sync(&self) -> Doing<'_, ()>;

@@ -11,6 +11,7 @@ fn limits() -> Limits {
         backlog_max_bytes: 1 << 20,
         backlog_timeout: Duration::from_millis(200),
         sync_interval: Duration::from_millis(20),
+        meters_max: 100,
     }
 }
 

@@ -4,10 +4,14 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(not(target_family = "wasm"))]
+mod native_store;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::*;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native_store::*;
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::*;

@@ -3,7 +3,7 @@
 use crate::{
     args::Args,
     bindings::imports::hubbub::plugin::{
-        actions, answer, credentials, event, identity, log as logging, orders, rooms, types,
+        actions, answer, credentials, event, identity, log as logging, orders, rooms, store, types,
     },
     event::{AnswerOutcome, Origin},
     log::Level,
@@ -18,6 +18,13 @@ pub(crate) use event::{
     wants_ack,
 };
 pub(crate) use rooms::{contains as rooms_contains, members as rooms_members, mine as rooms_mine, size as rooms_size};
+
+pub(crate) use store::{
+    add as store_add, compare_and_set as store_compare_and_set, count as store_count, delete as store_delete,
+    get as store_get, increment as store_increment, items as store_items, members as store_members,
+    meter as store_meter, once as store_once, push as store_push, remove as store_remove,
+    remove_below as store_remove_below, set as store_set,
+};
 
 fn to_host(target: Target) -> types::Target {
     match target {

@@ -4,6 +4,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use serde_json::Value;
 
+use super::store::{Changes, TestStore};
 use crate::{
     args::Args,
     event::{AnswerOutcome, Origin},
@@ -166,6 +167,11 @@ pub(crate) struct Call {
     pub changed: EventState,
     pub steps: Vec<Step>,
     pub ending: Ending,
+    /// The place of the plugin whose hook it is.
+    pub link: usize,
+    pub store: TestStore,
+    /// What the transaction would write so far, this hook's writes included.
+    pub changes: Changes,
     /// The first thing it did that its hook may not do.
     pub misuse: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The hub of the test kit: who is where, and the delivery of what transactions perform.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::{
     call::{AnswerState, Emit, EventState, Kind, SocketState},
     chain::{Exported, Link},
     socket::{Ack, Delivery, Handshake, PendingAsk, TestSocket, values},
+    store::TestStore,
     transaction::{Effect, Refusal, Surroundings, Transaction, ordered},
 };
 use crate::{
@@ -114,6 +115,11 @@ impl TestHub {
         }
     }
 
+    /// Puts the clock forward: what ends by its time to live or its window ends.
+    pub fn advance(&self, time: Duration) {
+        self.state.borrow_mut().passed_ms += time.as_millis() as u64;
+    }
+
     /// How many sockets are in a room of the namespace `/`.
     pub fn room_size(&self, room: &str) -> usize {
         let state = self.state.borrow();
@@ -141,6 +147,9 @@ pub(crate) struct State {
     log: Rc<RefCell<Vec<(Level, String)>>>,
     failures: Rc<RefCell<Vec<String>>>,
     connects: u64,
+    store: TestStore,
+    /// How far the test has put the clock forward.
+    passed_ms: u64,
     events: u64,
     ask_count: u64,
 }
@@ -221,17 +230,24 @@ impl State {
         runs_order: bool,
     ) -> (Option<Args>, Option<Refusal>) {
         self.events += 1;
+        let received_ms = EPOCH_MS + self.events + self.passed_ms;
+        self.store.set_clock(received_ms);
         let others = self.sockets.iter().filter(|s| s.id != socket.id && s.namespace == socket.namespace);
         let around = Surroundings {
             wants_ack,
-            received_ms: EPOCH_MS + self.events,
+            received_ms,
             runs_order,
             others: others.map(|s| (s.id.clone(), s.rooms.clone())).collect(),
             log: self.log.clone(),
             failures: self.failures.clone(),
+            store: self.store.clone(),
         };
         let performed = Transaction::new(&self.chain, around, socket).run(event);
         let socket = performed.socket;
+        if !performed.changes.is_empty() {
+            let ack = performed.ack.clone().unwrap_or_else(default_ack);
+            self.store.commit(performed.changes, &ack);
+        }
         // membership and identity as the transaction left them; its emits see them at their own places
         if performed.refusal.is_none()
             && let Some(known) = self.sockets.iter_mut().find(|s| s.id == socket.id)
@@ -332,6 +348,11 @@ impl State {
         };
         self.sockets.iter().filter(fits).map(|s| s.id.clone()).collect()
     }
+}
+
+/// What a client gets when no plugin acks.
+fn default_ack() -> Args {
+    json!({ "ok": true }).into_args().expect("a JSON value can be JSON")
 }
 
 fn ack_of(value: Value) -> Ack {

@@ -9,6 +9,7 @@ pub(crate) mod call;
 mod chain;
 mod hub;
 mod socket;
+pub(crate) mod store;
 mod transaction;
 
 pub use chain::{Exported, Hooks};

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     call::{Call, Emit, Ending, EventState, Kind, OrderAct, SocketState, Step, run},
     chain::Link,
+    store::{Changes, TestStore},
 };
 use crate::{
     args::Args,
@@ -65,6 +66,8 @@ pub(crate) struct Performed {
     pub refusal: Option<Refusal>,
     /// The socket as the transaction left it.
     pub socket: SocketState,
+    /// Nothing after a refusal.
+    pub changes: Changes,
 }
 
 /// Why a transaction is undone, and what is sent all the same.
@@ -87,6 +90,7 @@ pub(crate) struct Surroundings {
     pub others: Vec<(String, Vec<String>)>,
     pub log: Rc<RefCell<Vec<(Level, String)>>>,
     pub failures: Rc<RefCell<Vec<String>>>,
+    pub store: TestStore,
 }
 
 /// A transaction while its chain runs.
@@ -94,6 +98,7 @@ pub(crate) struct Transaction<'a> {
     chain: &'a [Link],
     around: Surroundings,
     socket: SocketState,
+    changes: Changes,
     effects: Vec<Effect>,
     ack: Option<Args>,
     untargeted: bool,
@@ -103,8 +108,18 @@ pub(crate) struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     pub(crate) fn new(chain: &'a [Link], around: Surroundings, socket: SocketState) -> Self {
-        let effects = Vec::new();
-        Self { chain, around, socket, effects, ack: None, untargeted: false, handled: false, disconnecting: false }
+        let (effects, changes) = (Vec::new(), Changes::default());
+        Self {
+            chain,
+            around,
+            socket,
+            changes,
+            effects,
+            ack: None,
+            untargeted: false,
+            handled: false,
+            disconnecting: false,
+        }
     }
 
     /// Runs a root event. A disconnect brings the leaves of all rooms with it.
@@ -115,11 +130,21 @@ impl<'a> Transaction<'a> {
             _ => self.walk(root, 0),
         };
         if let Err(Undone { refusal, notices }) = walked {
-            return Performed { effects: notices, ack: None, refusal: Some(refusal), socket: before };
+            return Performed {
+                effects: notices,
+                ack: None,
+                refusal: Some(refusal),
+                socket: before,
+                changes: Changes::default(),
+            };
         }
-        let unhandled = self.untargeted && !self.handled && self.effects.is_empty() && self.ack.is_none();
+        let unhandled = self.untargeted
+            && !self.handled
+            && self.effects.is_empty()
+            && self.ack.is_none()
+            && self.changes.is_empty();
         let refusal = unhandled.then_some(Refusal::Unhandled);
-        Performed { effects: self.effects, ack: self.ack, refusal, socket: self.socket }
+        Performed { effects: self.effects, ack: self.ack, refusal, socket: self.socket, changes: self.changes }
     }
 
     /// The last event of a socket: one leave for each room, in the order of joining, then the disconnect.
@@ -142,7 +167,7 @@ impl<'a> Transaction<'a> {
                 continue;
             }
             let fact = event.kind.is_fact();
-            let call = match self.ask(link, &event) {
+            let call = match self.ask(link, at, &event) {
                 Ok(call) => call,
                 // a fact goes on without the plugin that failed on it
                 Err(text) => {
@@ -166,10 +191,12 @@ impl<'a> Transaction<'a> {
                 }
                 Ending::Pass => {
                     event = call.changed;
+                    self.changes = call.changes;
                     self.take_steps(at, &event, call.steps)?;
                 }
                 Ending::Swallow if event.kind == Kind::Connect => return Err(Refusal::Swallowed.into()),
                 Ending::Swallow => {
+                    self.changes = call.changes;
                     self.take_steps(at, &event, call.steps)?;
                     resolve_rooms(&mut self.effects[start..], &event);
                     self.swallow(&event, start);
@@ -183,7 +210,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// One plugin's turn. The error is the operator's text: the plugin failed.
-    fn ask(&mut self, link: &Link, event: &EventState) -> Result<Call, String> {
+    fn ask(&mut self, link: &Link, at: usize, event: &EventState) -> Result<Call, String> {
         let call = Call {
             event: event.clone(),
             socket: self.socket.clone(),
@@ -194,6 +221,9 @@ impl<'a> Transaction<'a> {
             changed: event.clone(),
             steps: Vec::new(),
             ending: Ending::Pass,
+            link: at,
+            store: self.around.store.clone(),
+            changes: self.changes.clone(),
             misuse: None,
         };
         let (mut call, outcome) = run(call, || link.call(event.kind));

@@ -33,6 +33,7 @@ handshake_timeout_ms = 10_007
 keep_alive_idle_timeout_ms = 10_008
 trusted_proxies = ["10.0.0.0/8", "::1"]
 static_dir = "src"
+data_dir = "src"
 workers = 3
 
 [server.cors]
@@ -62,6 +63,14 @@ bus_queue_max_bytes = 0x20_000
 bus_append_timeout_ms = 2014
 chain_timeout_ms = 2015
 shutdown_grace_ms = 2020
+
+[store]
+value_max_bytes = 300
+scope_max_bytes = 5000
+backlog_max_bytes = 70_000
+backlog_timeout_ms = 301
+sync_interval_ms = 302
+meters_max = 303
 
 [namespaces]
 allow = ["/", "/room-*"]
@@ -224,7 +233,7 @@ fn the_log_has_a_line_for_each_table() {
     .unwrap();
     let lines = config.lines();
     let sections: Vec<&str> = lines.iter().map(|(section, _)| &**section).collect();
-    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "server"]);
+    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "server", "store"]);
     let values = |section: &str| &lines.iter().find(|(name, _)| name == section).unwrap().1;
     assert_eq!(values("log"), "format=json level=info");
     assert_eq!(values("namespaces"), "allow=[/]");
@@ -311,7 +320,7 @@ fn a_file_that_cannot_be_read_is_named() {
 fn the_readme_names_every_limit() {
     let readme = std::fs::read_to_string(base().parent().unwrap().join("README.md")).unwrap();
     let effective = parse(EVERYTHING).unwrap().effective();
-    for table in [&effective["limits"], &effective["engine"], &effective["plugin"][0]["limits"]] {
+    for table in [&effective["limits"], &effective["store"], &effective["engine"], &effective["plugin"][0]["limits"]] {
         for (key, _) in table.as_object().unwrap() {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in README.md");
         }

@@ -74,7 +74,7 @@ fn unknown_keys_name_what_was_probably_meant() {
         "[server]\n\
          port = 3000",
         "hub.toml:2:1: server.port: unknown key, known here are allow_upgrades, body_timeout_ms, close_timeout_ms, \
-         connect_timeout_ms, cors, handshake_timeout_ms, header_read_timeout_ms, keep_alive_idle_timeout_ms, \
+         connect_timeout_ms, cors, data_dir, handshake_timeout_ms, header_read_timeout_ms, keep_alive_idle_timeout_ms, \
          listen, parser, path, ping_interval_ms, ping_timeout_ms, static_dir, transports, trusted_proxies, \
          upgrade_timeout_ms, workers",
     );
@@ -233,7 +233,7 @@ fn all_problems_of_a_file_come_together_in_the_order_of_lines() {
          hub.toml:5:10: server.listen: expected an address with a port, as in \"127.0.0.1:3000\" or \"[::]:3000\", \
          found \"here\"\n\
          hub.toml:6:1: server.work: unknown key, known here are allow_upgrades, body_timeout_ms, close_timeout_ms, \
-         connect_timeout_ms, cors, handshake_timeout_ms, header_read_timeout_ms, keep_alive_idle_timeout_ms, \
+         connect_timeout_ms, cors, data_dir, handshake_timeout_ms, header_read_timeout_ms, keep_alive_idle_timeout_ms, \
          listen, parser, path, ping_interval_ms, ping_timeout_ms, static_dir, transports, trusted_proxies, \
          upgrade_timeout_ms, workers\n\
          hub.toml:7:19: server.ping_timeout_ms: expected milliseconds from 100 to 86400000, found 0\n\

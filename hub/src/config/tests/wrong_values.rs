@@ -245,7 +245,7 @@ fn plugins_are_checked_like_everything_else() {
     );
     check_plugin(
         "capabilities = [\"storage\"]",
-        "hub.toml:4:17: plugin[0].capabilities[0]: expected \"identity\", \"credentials\" or \"orders\", found \
+        "hub.toml:4:17: plugin[0].capabilities[0]: expected \"identity\", \"credentials\", \"orders\" or \"store\", found \
          \"storage\"",
     );
     check_plugin(
