@@ -18,7 +18,7 @@ use tower_http::services::ServeDir;
 use crate::{
     bus::MemoryBus,
     config::{Config, PluginConfig},
-    delivery::Delivery,
+    delivery::{Delivery, RetainedLimits},
     event::Text,
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
@@ -51,7 +51,14 @@ pub async fn run(
     let plugins = chains.plugins().count();
     let (bus, reader) = MemoryBus::new(config.limits.bus_queue_max_bytes, config.limits.bus_append_timeout);
     let app = SocketIo::new(socketio_settings(&config));
-    let delivery = Arc::new(Delivery::new(app.codec().clone(), config.limits.asks_pending_max));
+    let delivery = Arc::new(Delivery::new(
+        app.codec().clone(),
+        config.limits.asks_pending_max,
+        RetainedLimits {
+            per_room_max: config.limits.retained_per_room_max,
+            max_bytes: config.limits.retained_max_bytes,
+        },
+    ));
     let limits = Limits {
         chain_timeout: config.limits.chain_timeout,
         rooms_per_socket_max: config.limits.rooms_per_socket_max,

@@ -137,6 +137,13 @@ impl Event {
         Ok(())
     }
 
+    /// Like [`emit`](Event::emit), and it is kept among the last `last` messages of each room it goes to, for those who
+    /// [join with a replay](Event::join_with_replay).
+    pub fn emit_retained(&self, to: To, name: &str, args: impl IntoArgs, last: u32) -> Result<(), Failure> {
+        host::emit_retained(to, name, args.into_args()?, last);
+        Ok(())
+    }
+
     /// Raises a message of the same socket, untargeted: in a message hook it goes down the rest of the chain, in an
     /// earlier one (connect, answer) it enters at the chain's head. In a later one the hook fails.
     pub fn raise(&self, name: &str, args: impl IntoArgs) -> Result<(), Failure> {
@@ -153,6 +160,12 @@ impl Event {
     /// Raises a join of the event's socket: every plugin's join hook is asked. Nothing when it is a member already.
     pub fn join(&self, room: &str) {
         host::join(room);
+    }
+
+    /// Like [`join`](Event::join), and the socket is sent the last `replay` retained messages of the room: behind the
+    /// client's ack, and before anything that is sent to the room from now on.
+    pub fn join_with_replay(&self, room: &str, replay: u32) {
+        host::join_with_replay(room, replay);
     }
 
     /// Raises a leave of the event's socket. Nothing when it is no member.
@@ -344,6 +357,12 @@ impl MessageEvent {
     pub fn set_args(&self, args: impl IntoArgs) -> Result<(), Failure> {
         host::set_args(args.into_args()?);
         Ok(())
+    }
+
+    /// Keeps it among the last `last` messages of each room it goes to, for those who
+    /// [join with a replay](Event::join_with_replay).
+    pub fn retain(&self, last: u32) {
+        host::retain(last);
     }
 
     /// Says where it goes, in place of what was said before.

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use hub::{
-    delivery::Delivery,
+    delivery::{Delivery, RetainedLimits},
     event::{Origin, Payload, SocketId, Subject, Text},
     gateway::socketio::{Codec, Encoding, PacketLimits},
     pipeline::{
@@ -49,7 +49,11 @@ async fn pipeline(engine: &Engine, file: &Path, plugins: usize) -> anyhow::Resul
         attachments_max_bytes: 1 << 20,
         namespace_max_bytes: 256,
     };
-    let rooms = Arc::new(Delivery::new(Codec::new(Encoding::Json, packet), 1));
+    let rooms = Arc::new(Delivery::new(
+        Codec::new(Encoding::Json, packet),
+        1,
+        RetainedLimits { per_room_max: 1, max_bytes: 1 },
+    ));
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
     Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))
 }

@@ -46,7 +46,11 @@ pub enum Effect {
         id: i64,
         payload: Payload,
     },
-    Join(Text),
+    /// `replay`: the socket is sent the last so many retained messages of the room.
+    Join {
+        room: Text,
+        replay: u32,
+    },
     Leave(Text),
     /// The socket leaves its namespace. `tell`: the client hears of it, because it did not ask for it.
     Disconnect {
@@ -66,7 +70,7 @@ impl Effect {
                 Effect::Emit(e) => e.name.len() + e.payload.len_bytes(),
                 Effect::Ack { payload, .. } => payload.len_bytes(),
                 Effect::Ask(a) => a.name.len() + a.payload.len_bytes() + a.tag.len(),
-                Effect::Join(room) | Effect::Leave(room) => room.len(),
+                Effect::Join { room, .. } | Effect::Leave(room) => room.len(),
                 _ => 0,
             }
     }
@@ -80,6 +84,8 @@ pub struct Emit {
     pub payload: Payload,
     /// May be dropped for a socket that cannot take it at once.
     pub volatile: bool,
+    /// Kept among the last so many messages of each room it goes to; 0: not kept.
+    pub retain: u32,
 }
 
 /// What one plugin wants of other sockets.

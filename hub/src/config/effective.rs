@@ -147,6 +147,8 @@ fn limits(config: &Config) -> Value {
         "effects_max": limits.effects_max,
         "orders_pending_max": limits.orders_pending_max,
         "asks_pending_max": limits.asks_pending_max,
+        "retained_per_room_max": limits.retained_per_room_max,
+        "retained_max_bytes": limits.retained_max_bytes,
         "bus_queue_max_bytes": limits.bus_queue_max_bytes,
         "bus_append_timeout_ms": ms(limits.bus_append_timeout),
         "chain_timeout_ms": ms(limits.chain_timeout),

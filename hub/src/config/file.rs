@@ -212,6 +212,8 @@ fn limits(root: &Section<'_, '_>) -> Limits {
         effects_max: section.count("effects_max", 1..1_000_001, 2000),
         orders_pending_max: section.count("orders_pending_max", 1..1_000_001, 10_000),
         asks_pending_max: section.count("asks_pending_max", 1..10_001, 64),
+        retained_per_room_max: section.count("retained_per_room_max", 0..100_001, 1000),
+        retained_max_bytes: section.count("retained_max_bytes", 0..64 * GIB + 1, 64 << 20),
         bus_queue_max_bytes: section.count("bus_queue_max_bytes", 65_536..64 * GIB + 1, 64 << 20),
         bus_append_timeout: section.duration("bus_append_timeout_ms", 1..60_001, Duration::from_secs(2)),
         chain_timeout: section.duration("chain_timeout_ms", 1..600_001, Duration::from_secs(5)),

@@ -100,6 +100,10 @@ pub struct Limits {
     pub effects_max: usize,
     pub orders_pending_max: usize,
     pub asks_pending_max: usize,
+    /// Messages that one room keeps for those who join later, whatever plugins ask for.
+    pub retained_per_room_max: usize,
+    /// Of all rooms.
+    pub retained_max_bytes: usize,
     pub bus_queue_max_bytes: usize,
     pub bus_append_timeout: Duration,
     /// The whole chain of one event.

@@ -1,5 +1,6 @@
 //! This node's sockets and rooms, and the way of entries to them: one order for all members of a room.
 
+mod retained;
 mod table;
 
 use std::{
@@ -12,10 +13,14 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use self::table::{Member, Table};
+pub use self::retained::Limits as RetainedLimits;
+use self::{
+    retained::Retained,
+    table::{Member, Table},
+};
 use crate::{
     bus::{Ask, Effect, Emit, Entry, MemoryReader, Order, OrderAct, Position},
-    event::{Audience, SocketId, Text},
+    event::{Audience, SocketId, Target, Text},
     gateway::{
         socketio::{Codec, PendingAsk, Socket},
         transport::Packet,
@@ -39,6 +44,7 @@ pub struct Delivery {
     expected: Mutex<HashMap<SocketId, Arc<Socket>>>,
     /// Every entry up to here was handed to its sockets.
     delivered: AtomicU64,
+    retained: Mutex<Retained>,
 }
 
 /// One namespace on this node. Comes with its first socket and goes with its last.
@@ -80,13 +86,14 @@ impl Outgoing {
 
 impl Delivery {
     /// A node without sockets. `asks_pending_max`: of one socket.
-    pub fn new(codec: Codec, asks_pending_max: usize) -> Self {
+    pub fn new(codec: Codec, asks_pending_max: usize, retained: RetainedLimits) -> Self {
         Self {
             codec,
             asks_pending_max,
             namespaces: RwLock::default(),
             expected: Mutex::default(),
             delivered: AtomicU64::new(0),
+            retained: Mutex::new(Retained::new(retained)),
         }
     }
 
@@ -178,7 +185,14 @@ impl Delivery {
                 (Effect::Ack { id, payload }, Some(member)) => {
                     outgoing.give_one(&member.socket, &self.codec.ack_packet(&entry.namespace, id, &payload));
                 }
-                (Effect::Join(room), Some(member)) => namespace.table.write().join(member, room),
+                (Effect::Join { room, replay }, Some(member)) => {
+                    if replay > 0 {
+                        for packet in self.retained.lock().last(&entry.namespace, &room, replay) {
+                            outgoing.give_one(&member.socket, &packet);
+                        }
+                    }
+                    namespace.table.write().join(member, room);
+                }
                 (Effect::Leave(room), Some(member)) => namespace.table.write().leave(member, &room),
                 (Effect::Disconnect { tell }, Some(member)) => {
                     if tell {
@@ -188,7 +202,7 @@ impl Delivery {
                     own = None;
                 }
                 // the socket lives elsewhere, or is gone
-                (Effect::Ack { .. } | Effect::Join(_) | Effect::Leave(_) | Effect::Disconnect { .. }, None) => {}
+                (Effect::Ack { .. } | Effect::Join { .. } | Effect::Leave(_) | Effect::Disconnect { .. }, None) => {}
             }
         }
     }
@@ -206,6 +220,15 @@ impl Delivery {
     fn emit(&self, name: &Text, namespace: &Namespace, sender: Option<SocketId>, emit: &Emit, outgoing: &mut Outgoing) {
         let table = namespace.table.read();
         let mut packet = None;
+        if emit.retain > 0 {
+            let packet = packet.insert(self.codec.event_packet(name, &emit.name, &emit.payload, None));
+            let mut retained = self.retained.lock();
+            for target in &emit.audience.to {
+                if let Target::Room(room) = target {
+                    retained.add(name, room, packet, emit.retain);
+                }
+            }
+        }
         let direct = outgoing.direct && table.audience_size(&emit.audience.to) <= FLUSH_BURST;
         table.each(&emit.audience, sender, |member| {
             let socket = &member.socket;

@@ -26,6 +26,8 @@ pub struct Event {
     pub room: Option<Text>,
     /// Why a leave or disconnect happens.
     pub reason: Option<Text>,
+    /// Among how many last messages of its room a message is kept; how many a join wants to be sent.
+    pub history: u32,
     /// What an answer answers.
     pub answer: Option<Answer>,
 }
@@ -40,6 +42,7 @@ impl Event {
             audience: None,
             room: None,
             reason: None,
+            history: 0,
             answer: None,
         }
     }
@@ -201,6 +204,8 @@ pub struct Change {
     pub name: Option<Text>,
     pub payload: Option<Payload>,
     pub audience: Option<Audience>,
+    /// Among how many last messages of its room it is to be kept.
+    pub retain: Option<u32>,
 }
 
 /// One hook's turn: the plugin engine takes it, fills `acts`, and gives it back.
@@ -249,6 +254,9 @@ impl Call {
         }
         if let Some(audience) = change.audience {
             self.event.audience = Some(audience);
+        }
+        if let Some(retain) = change.retain {
+            self.event.history = retain;
         }
     }
 }

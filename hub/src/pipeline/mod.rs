@@ -180,8 +180,10 @@ impl Root {
             (Kind::Message, ack, Some(refusal)) => effects.push(refuse_message(&self.name, ack, refusal)),
             (Kind::Message, Some(id), None) => {
                 let payload = performed.ack.unwrap_or_else(default_ack);
-                // behind its disconnect a socket hears nothing more
-                let end = effects.iter().position(|e| matches!(e, Effect::Disconnect { .. }));
+                // behind its disconnect a socket hears nothing more; what is replayed comes behind the ack
+                let end = effects
+                    .iter()
+                    .position(|e| matches!(e, Effect::Disconnect { .. } | Effect::Join { replay: 1.., .. }));
                 effects.insert(end.unwrap_or(effects.len()), Effect::Ack { id, payload });
             }
             _ => {}
@@ -223,6 +225,7 @@ fn refuse_message(name: &str, ack: Option<i64>, refusal: &Refusal) -> Effect {
             name: "error".into(),
             payload: refusal.error_event(name),
             volatile: false,
+            retain: 0,
         }),
     }
 }

@@ -109,6 +109,7 @@ impl Plugin for Scripted {
                     name: tag.clone(),
                     payload: Payload::default(),
                     volatile: false,
+                    retain: 0,
                 }));
             }
             for raise in &script.raises {
@@ -327,7 +328,7 @@ proptest! {
         let mut rooms = vec![Text::from("r0"), Text::from("r1")];
         for effect in &performed.effects {
             match effect {
-                Effect::Join(room) => {
+                Effect::Join { room, .. } => {
                     prop_assert!(!rooms.contains(room), "joined twice");
                     rooms.push(room.clone());
                     prop_assert!(rooms.len() <= 4, "rooms_per_socket_max");
@@ -416,7 +417,7 @@ fn a_join_reaches_its_new_member_and_a_leave_does_not_reach_the_one_who_left() {
         .effects
         .iter()
         .map(|e| match e {
-            Effect::Join(_) => "join",
+            Effect::Join { .. } => "join",
             Effect::Leave(_) => "leave",
             _ => "emit",
         })

@@ -297,7 +297,7 @@ impl<'a> Transaction<'a> {
                 }
                 rooms.push(room.clone());
                 self.context().joined = Some(rooms);
-                self.effects.push(Effect::Join(room.clone()));
+                self.effects.push(Effect::Join { room: room.clone(), replay: event.history });
             }
             (Kind::Leave, Some(room)) => {
                 self.forget_room(room);
@@ -338,7 +338,8 @@ impl<'a> Transaction<'a> {
             }
             (Kind::Message, Some(audience)) => {
                 let (name, payload) = (event.name, event.payload);
-                self.effects.push(Effect::Emit(Emit { audience, name, payload, volatile: false }));
+                let retain = event.history;
+                self.effects.push(Effect::Emit(Emit { audience, name, payload, volatile: false, retain }));
             }
             (Kind::Message, None) => self.untargeted = true,
             (Kind::Disconnect, _) => {

@@ -350,7 +350,28 @@ impl imports::actions::Host for HostState {
         self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
         let name = self.limits.names.event(event)?;
         let audience = self.limits.names.audience(to, except)?;
-        self.act(0, Step::Emit(Emit { audience, name, payload: payload(args, attachments)?, volatile }))
+        self.act(0, Step::Emit(Emit { audience, name, payload: payload(args, attachments)?, volatile, retain: 0 }))
+    }
+
+    fn emit_retained(
+        &mut self,
+        to: Vec<types::Target>,
+        except: Vec<String>,
+        event: String,
+        args: String,
+        attachments: Vec<Vec<u8>>,
+        last: u32,
+    ) -> Result<()> {
+        self.emit(to, except, event, args, attachments, false)?;
+        if let Some(Step::Emit(emit)) = self.call()?.acts.steps.last_mut() {
+            emit.retain = last;
+        }
+        Ok(())
+    }
+
+    fn retain(&mut self, last: u32) -> Result<()> {
+        self.message_only("retained the event")?.acts.change.retain = Some(last);
+        Ok(())
     }
 
     fn raise(
@@ -372,6 +393,11 @@ impl imports::actions::Host for HostState {
     fn join(&mut self, room: String) -> Result<()> {
         let room = self.limits.names.room(room)?;
         HostState::raise(self, room.len(), Event::join(Origin::Plugin, room))
+    }
+
+    fn join_with_replay(&mut self, room: String, replay: u32) -> Result<()> {
+        let room = self.limits.names.room(room)?;
+        HostState::raise(self, room.len(), Event { history: replay, ..Event::join(Origin::Plugin, room) })
     }
 
     fn leave(&mut self, room: String, reason: String) -> Result<()> {

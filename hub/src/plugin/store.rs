@@ -77,7 +77,8 @@ impl imports::store::Host for HostState {
     }
 
     async fn increment(&mut self, key: String, by: i64, ttl_ms: Option<u64>) -> Result<i64> {
-        self.write(&key, 0, Op::Increment { by, ttl_ms })?;
+        let expected = self.count(key.clone()).await?;
+        self.write(&key, 0, Op::Increment { by, expected, ttl_ms })?;
         self.count(key).await
     }
 

@@ -86,7 +86,7 @@ suite!(
 );
 
 async fn a_commit_is_whole_or_not_at_all(store: &LocalStore) {
-    commit(store, vec![set("a", "1"), write("n", Op::Increment { by: 3, ttl_ms: None })]).await.unwrap();
+    commit(store, vec![set("a", "1"), write("n", Op::Increment { by: 3, expected: 0, ttl_ms: None })]).await.unwrap();
     assert_eq!(get(store, "a").await.unwrap(), b"1");
     let wrong = vec![set("a", "2"), write("n", Op::Push { item: "x".into(), max: 5 })];
     let error = commit(store, wrong).await.unwrap_err();
@@ -128,9 +128,15 @@ async fn preconditions_hold_at_the_commit(store: &LocalStore) {
 
 async fn increments_at_once_all_count(store: &LocalStore) {
     let one = async || {
-        for _ in 0..50 {
-            commit(store, vec![write("n", Op::Increment { by: 1, ttl_ms: None })]).await.unwrap();
+        let mut done = 0;
+        while done < 50 {
+            let record = store.get(&Key::new(&scope("/"), "n")).await.unwrap();
+            let expected = record.map_or(0, |r| r.into_counter().unwrap());
             tokio::task::yield_now().await;
+            match commit(store, vec![write("n", Op::Increment { by: 1, expected, ttl_ms: None })]).await {
+                Ok(()) => done += 1,
+                Err(error) => assert_eq!(error, StoreError::Conflict),
+            }
         }
     };
     tokio::join!(one(), one(), one(), one());

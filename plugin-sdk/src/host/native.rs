@@ -114,9 +114,20 @@ pub(crate) fn retarget(to: To) {
 /// The test kit's sockets take everything at once, so volatile ones arrive, too.
 pub(crate) fn emit(to: To, name: &str, args: Args, _volatile: bool) {
     with(|call| {
-        let emit = Emit { to, name: name.into(), args: args.clone() };
+        let emit = Emit { to, name: name.into(), args: args.clone(), retain: 0 };
         call.step(Some(name), Some(&args), Step::Emit(emit));
     });
+}
+
+pub(crate) fn emit_retained(to: To, name: &str, args: Args, last: u32) {
+    with(|call| {
+        let emit = Emit { to, name: name.into(), args: args.clone(), retain: last };
+        call.step(Some(name), Some(&args), Step::Emit(emit));
+    });
+}
+
+pub(crate) fn retain(last: u32) {
+    with(|call| call.message_only("retained the event").history = last);
 }
 
 pub(crate) fn raise(name: &str, args: Args, to: To) {
@@ -133,6 +144,13 @@ pub(crate) fn join(room: &str) {
     with(|call| {
         call.check_name("a room", Some(room));
         call.raise(EventState::join(Origin::Plugin, room));
+    });
+}
+
+pub(crate) fn join_with_replay(room: &str, replay: u32) {
+    with(|call| {
+        call.check_name("a room", Some(room));
+        call.raise(EventState { history: replay, ..EventState::join(Origin::Plugin, room) });
     });
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn store_count(key: &str) -> i64 {
 }
 
 pub(crate) fn store_increment(key: &str, by: i64, ttl_ms: Option<u64>) -> i64 {
-    write(key, Op::Increment { by, ttl_ms });
+    write(key, Op::Increment { by, expected: store_count(key), ttl_ms });
     store_count(key)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     target::{Target, To},
 };
 
-pub(crate) use actions::{disconnect, join, leave, reject, set_name, swallow};
+pub(crate) use actions::{disconnect, join, join_with_replay, leave, reject, retain, set_name, swallow};
 pub(crate) use answer::tag as answer_tag;
 pub(crate) use credentials::{auth, header, query};
 pub(crate) use event::{
@@ -79,6 +79,10 @@ pub(crate) fn retarget(to: To) {
 
 pub(crate) fn emit(to: To, name: &str, args: Args, volatile: bool) {
     actions::emit(&all_to_host(to.targets), &to.except, name, args.json(), args.attachments(), volatile);
+}
+
+pub(crate) fn emit_retained(to: To, name: &str, args: Args, last: u32) {
+    actions::emit_retained(&all_to_host(to.targets), &to.except, name, args.json(), args.attachments(), last);
 }
 
 pub(crate) fn raise(name: &str, args: Args, to: To) {

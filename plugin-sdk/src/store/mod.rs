@@ -112,7 +112,7 @@ impl<'a> Store<'a> {
         host::store_count(key)
     }
 
-    /// Adds to a counter and gives what it will be. Its time to live is that of its first increment.
+    /// Adds to a counter and gives what it is then: when somebody else counts meanwhile, the event's chain runs again. Its time to live is that of its first increment.
     pub fn increment(&self, key: &str, by: i64, ttl: Option<Duration>) -> i64 {
         host::store_increment(key, by, ttl.map(ms))
     }

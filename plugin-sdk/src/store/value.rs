@@ -31,9 +31,11 @@ pub enum Op {
         ttl_ms: Option<u64>,
     },
     Delete,
-    /// Counts from 0. The time to live is that of the first increment.
+    /// Counts from 0, only while the count is `expected`: who was told a count can rely on it. The time to live is that
+    /// of the first increment.
     Increment {
         by: i64,
+        expected: i64,
         ttl_ms: Option<u64>,
     },
     /// Only while the key holds exactly `expected` (`None`: nothing); `new` of `None` deletes it.
@@ -143,9 +145,12 @@ pub fn apply(record: Option<Record>, op: &Op, now_ms: u64) -> Result<Option<Reco
     match op {
         Op::Set { value, ttl_ms } => Ok(Some(Record { value: Value::Bytes(value.clone()), expires_ms: end(ttl_ms) })),
         Op::Delete => Ok(None),
-        Op::Increment { by, ttl_ms } => {
+        Op::Increment { by, expected, ttl_ms } => {
             let expires_ms = old.as_ref().map_or_else(|| end(ttl_ms), |r| r.expires_ms);
             let count = old.map_or(Ok(0), Record::into_counter)?;
+            if count != *expected {
+                return Err(OpError::Conflict);
+            }
             let value = Value::Counter(count.checked_add(*by).ok_or(OpError::Overflow)?);
             Ok(Some(Record { value, expires_ms }))
         }
@@ -209,11 +214,13 @@ mod tests {
 
     #[test]
     fn a_counter_keeps_the_end_of_its_first_increment() {
-        let op = Op::Increment { by: 2, ttl_ms: Some(100) };
-        let first = apply(None, &op, 1000).unwrap();
-        let second = apply(first, &op, 1050).unwrap().unwrap();
+        let op = |expected| Op::Increment { by: 2, expected, ttl_ms: Some(100) };
+        let first = apply(None, &op(0), 1000).unwrap();
+        assert_eq!(apply(first.clone(), &op(0), 1050), Err(OpError::Conflict));
+        let second = apply(first, &op(2), 1050).unwrap().unwrap();
         assert_eq!((second.expires_ms, second.into_counter()), (Some(1100), Ok(4)));
-        let edge = [Op::Increment { by: i64::MAX, ttl_ms: None }, Op::Increment { by: 1, ttl_ms: None }];
+        let add = |by, expected| Op::Increment { by, expected, ttl_ms: None };
+        let edge = [add(i64::MAX, 0), add(1, i64::MAX)];
         assert_eq!(all(&edge), Err(OpError::Overflow));
     }
 
@@ -238,8 +245,8 @@ mod tests {
     #[test]
     fn a_key_keeps_its_kind() {
         let wrong = OpError::WrongKind { holds: "bytes", wants: "a counter" };
-        assert_eq!(all(&[set("a", None), Op::Increment { by: 1, ttl_ms: None }]), Err(wrong));
+        assert_eq!(all(&[set("a", None), Op::Increment { by: 1, expected: 0, ttl_ms: None }]), Err(wrong));
         assert_eq!(wrong.to_string(), "the key holds bytes, not a counter: delete it first");
-        assert!(all(&[set("a", None), Op::Delete, Op::Increment { by: 1, ttl_ms: None }]).is_ok());
+        assert!(all(&[set("a", None), Op::Delete, Op::Increment { by: 1, expected: 0, ttl_ms: None }]).is_ok());
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct EventState {
     pub to: Option<To>,
     pub room: Option<String>,
     pub reason: Option<String>,
+    /// Among how many last messages of its room a message is kept; how many a join wants to be sent.
+    pub history: u32,
     pub answer: Option<AnswerState>,
 }
 
@@ -65,7 +67,7 @@ pub(crate) struct AnswerState {
 impl EventState {
     fn bare(kind: Kind, origin: Origin) -> Self {
         let (name, args) = (String::new(), Args::none());
-        Self { kind, origin, name, args, to: None, room: None, reason: None, answer: None }
+        Self { kind, origin, name, args, to: None, room: None, reason: None, history: 0, answer: None }
     }
 
     pub(crate) fn connect() -> Self {
@@ -134,6 +136,8 @@ pub(crate) struct Emit {
     pub to: To,
     pub name: String,
     pub args: Args,
+    /// Kept among the last so many messages of its rooms; 0: not kept.
+    pub retain: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The hub of the test kit: who is where, and the delivery of what transactions perform.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -147,6 +147,8 @@ pub(crate) struct State {
     log: Rc<RefCell<Vec<(Level, String)>>>,
     failures: Rc<RefCell<Vec<String>>>,
     connects: u64,
+    /// By namespace and room.
+    retained: HashMap<(String, String), Vec<Delivery>>,
     store: TestStore,
     /// How far the test has put the clock forward.
     passed_ms: u64,
@@ -268,7 +270,14 @@ impl State {
                     self.sockets.push(SocketState { rooms: Vec::new(), ..socket.clone() });
                     self.inboxes.push((socket.id.clone(), Vec::new()));
                 }
-                Effect::Join(room) => self.change_rooms(&socket.id, |rooms| rooms.push(room)),
+                Effect::Join { room, replay } => {
+                    let kept =
+                        self.retained.get(&(socket.namespace.clone(), room.clone())).cloned().unwrap_or_default();
+                    for delivery in kept.iter().skip(kept.len().saturating_sub(replay as usize)) {
+                        self.deliver(&socket.id, delivery.clone());
+                    }
+                    self.change_rooms(&socket.id, |rooms| rooms.push(room));
+                }
                 Effect::Leave(room) => self.change_rooms(&socket.id, |rooms| rooms.retain(|r| *r != room)),
                 Effect::Emit(emit) => self.emit(socket, emit),
                 Effect::Order { of, act } => orders.push((of, act)),
@@ -320,6 +329,13 @@ impl State {
 
     fn emit(&mut self, socket: &SocketState, emit: Emit) {
         let (args, attachments) = (values(&emit.args), emit.args.attachments().to_vec());
+        for target in emit.to.targets.iter().filter(|_| emit.retain > 0) {
+            let Target::Room(room) = target else { continue };
+            let kept = self.retained.entry((socket.namespace.clone(), room.clone())).or_default();
+            let (args, attachments) = (args.clone(), attachments.clone());
+            kept.push(Delivery { name: emit.name.clone(), args, attachments, ask: None });
+            kept.drain(..kept.len().saturating_sub(emit.retain as usize));
+        }
         for id in self.reached(socket, &emit.to) {
             let (args, attachments) = (args.clone(), attachments.clone());
             self.deliver(&id, Delivery { name: emit.name.clone(), args, attachments, ask: None });

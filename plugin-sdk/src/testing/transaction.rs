@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Connect,
-    Join(String),
+    Join { room: String, replay: u32 },
     Leave(String),
     Emit(Emit),
     Order { of: Target, act: OrderAct },
@@ -307,7 +307,7 @@ impl<'a> Transaction<'a> {
             (Kind::Connect, _) => self.effects.push(Effect::Connect),
             (Kind::Join, Some(room)) => {
                 self.socket.rooms.push(room.clone());
-                self.effects.push(Effect::Join(room.clone()));
+                self.effects.push(Effect::Join { room: room.clone(), replay: event.history });
             }
             (Kind::Leave, Some(room)) => {
                 self.socket.rooms.retain(|r| r != room);
@@ -333,7 +333,7 @@ impl<'a> Transaction<'a> {
     fn end(&mut self, event: EventState) {
         match (event.kind, event.to) {
             (Kind::Message, Some(to)) => {
-                self.effects.push(Effect::Emit(Emit { to, name: event.name, args: event.args }));
+                self.effects.push(Effect::Emit(Emit { to, name: event.name, args: event.args, retain: event.history }));
             }
             (Kind::Message, None) => self.untargeted = true,
             (Kind::Disconnect, _) => self.effects.push(Effect::Disconnect),

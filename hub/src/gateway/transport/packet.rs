@@ -108,7 +108,7 @@ impl Packet {
     }
 
     /// Its WebSocket frames.
-    pub(super) fn frames(&self) -> &[u8] {
+    pub(crate) fn frames(&self) -> &[u8] {
         &self.buffer[self.start..]
     }
 

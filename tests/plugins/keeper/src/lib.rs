@@ -10,6 +10,8 @@
 //! | `note {key, text}` | appends to a list of three | `{items}` |
 //! | `rank {key, member, score}` | puts into a sorted set of three | `{members}` |
 //! | `refused {key}` | increments and meters, then rejects with `refused` | the meter in `data` |
+//! | `enter {key}` | joins the room `key` with a replay of 1000 | |
+//! | `say {key, by}` | sends `said` to the room, retained among its last 1000, numbered from 1 by the store | `{number}` |
 //! | `once {id, key}` | increments, once for each id | `{count}` |
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use hubbub_plugin::prelude::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HISTORY: u32 = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +81,18 @@ impl OnMessage for Keeper {
                 let meter = store.meter("refused", MINUTE);
                 return Err(reject("refused", "as ever").data(&json!({ "meter": meter })).into());
             }
+            "enter" => {
+                event.join_with_replay(key, HISTORY);
+                return Ok(Pass);
+            }
+            "say" => {
+                let number = store.increment(key, 1, None);
+                event.set_name("said");
+                event.set_args(json!({ "number": number }))?;
+                event.retarget(To::room(key));
+                event.retain(HISTORY);
+                json!({ "number": number })
+            }
             "once" => {
                 if !store.once(&format!("once:{}", request.id), MINUTE) {
                     return Ok(Swallow);
@@ -110,6 +125,18 @@ mod tests {
         assert_eq!(ann.send("count", json!({ "key": "n", "by": 0 })), json!({ "count": 5 }));
         hub.advance(MINUTE);
         assert_eq!(ann.send("once", json!({ "id": "a", "key": "o" })), json!({ "count": 2 }));
+    }
+
+    #[test]
+    fn who_enters_late_is_sent_what_was_said() {
+        let hub = TestHub::new().plugin::<Keeper>(json!({}));
+        let (ann, bob) = (hub.connect(), hub.connect());
+        ann.send("say", json!({ "key": "tea" }));
+        ann.send("say", json!({ "key": "tea" }));
+        bob.send("enter", json!({ "key": "tea" }));
+        ann.send("say", json!({ "key": "tea" }));
+        assert_eq!(bob.inbox(), [1, 2, 3].map(|n| ("said", json!({ "number": n }))));
+        assert!(ann.inbox().is_empty());
     }
 
     /// The same steps that the scenario sends to a node.

@@ -1,0 +1,122 @@
+//! The last messages of rooms, for those who join later. All the history that the core knows.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{event::Text, gateway::transport::Packet};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Messages of one room, whatever plugins ask for.
+    pub per_room_max: usize,
+    /// All rooms of this node; beyond it the rooms that were silent for longest lose theirs.
+    pub max_bytes: usize,
+}
+
+/// A namespace and a room in it.
+type Place = (Text, Text);
+
+/// Retained messages as they went out, encoded once.
+pub struct Retained {
+    limits: Limits,
+    rooms: HashMap<Place, Room>,
+    /// Rooms by the number of their last message.
+    by_age: BTreeMap<u64, Place>,
+    bytes: usize,
+    last: u64,
+}
+
+#[derive(Default)]
+struct Room {
+    packets: VecDeque<Arc<Packet>>,
+    bytes: usize,
+    last: u64,
+}
+
+impl Retained {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, rooms: HashMap::new(), by_age: BTreeMap::new(), bytes: 0, last: 0 }
+    }
+
+    /// Keeps a message among the last `keep` of its room.
+    pub fn add(&mut self, namespace: &Text, room: &Text, packet: &Arc<Packet>, keep: u32) {
+        let keep = (keep as usize).min(self.limits.per_room_max);
+        let place = (namespace.clone(), room.clone());
+        let kept = self.rooms.entry(place.clone()).or_default();
+        self.bytes -= kept.bytes;
+        self.by_age.remove(&kept.last);
+        kept.packets.push_back(packet.clone());
+        kept.bytes += packet.frames().len();
+        while kept.packets.len() > keep {
+            kept.bytes -= kept.packets.pop_front().map_or(0, |p| p.frames().len());
+        }
+        self.last += 1;
+        kept.last = self.last;
+        self.bytes += kept.bytes;
+        self.by_age.insert(self.last, place);
+        while self.bytes > self.limits.max_bytes {
+            let Some((_, oldest)) = self.by_age.pop_first() else { break };
+            self.bytes -= self.rooms.remove(&oldest).map_or(0, |room| room.bytes);
+        }
+    }
+
+    /// The last `n` messages of a room, oldest first.
+    pub fn last(&self, namespace: &Text, room: &Text, n: u32) -> Vec<Arc<Packet>> {
+        let Some(kept) = self.rooms.get(&(namespace.clone(), room.clone())) else { return Vec::new() };
+        kept.packets.iter().skip(kept.packets.len().saturating_sub(n as usize)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Payload,
+        gateway::socketio::{Codec, Encoding, PacketLimits},
+    };
+
+    fn packet(name: &str) -> Arc<Packet> {
+        let limits = PacketLimits {
+            event_name_max_bytes: 64,
+            attachments_max: 1,
+            attachments_max_bytes: 64,
+            namespace_max_bytes: 64,
+        };
+        Codec::new(Encoding::Json, limits).event_packet("/", name, &Payload::default(), None)
+    }
+
+    fn names(retained: &Retained, room: &str, n: u32) -> Vec<String> {
+        let packets = retained.last(&"/".into(), &room.into(), n);
+        let text = |p: &Arc<Packet>| String::from_utf8_lossy(p.frames()).split('"').nth(1).unwrap_or("").to_owned();
+        packets.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_room_keeps_its_last_messages() {
+        let mut retained = Retained::new(Limits { per_room_max: 3, max_bytes: 10_000 });
+        for name in ["a", "b", "c", "d", "e"] {
+            retained.add(&"/".into(), &"tea".into(), &packet(name), 100);
+        }
+        assert_eq!(names(&retained, "tea", 100), ["c", "d", "e"]);
+        assert_eq!(names(&retained, "tea", 2), ["d", "e"]);
+        retained.add(&"/".into(), &"tea".into(), &packet("f"), 1);
+        assert_eq!(names(&retained, "tea", 100), ["f"]);
+        assert!(names(&retained, "coffee", 100).is_empty());
+    }
+
+    #[test]
+    fn rooms_that_are_silent_for_longest_lose_theirs_first() {
+        let len = packet("a").frames().len();
+        let mut retained = Retained::new(Limits { per_room_max: 10, max_bytes: 4 * len });
+        for (room, name) in [("1", "a"), ("2", "b"), ("1", "c"), ("3", "d"), ("3", "e")] {
+            retained.add(&"/".into(), &room.into(), &packet(name), 10);
+        }
+        assert!(names(&retained, "2", 10).is_empty());
+        assert_eq!((names(&retained, "1", 10).len(), names(&retained, "3", 10).len()), (2, 2));
+        assert_eq!(retained.bytes, 4 * len);
+        assert_eq!(retained.by_age.len(), retained.rooms.len());
+    }
+}
