@@ -3,7 +3,7 @@
 CARGO ?= cargo
 # one selection for all builds: others would build wasmtime again with other features
 ALL := --workspace
-PLUGINS := hello echo rooms word-filter router moderation
+PLUGINS := hello echo rooms word-filter router moderation chat-rooms
 TEST_PLUGINS := pass stamp hostile probe identity keeper
 WASM := --profile plugin --target wasm32-wasip2
 # advisories too, where their database can be fetched: target/tools/bin/cargo-deny check advisories

@@ -7,8 +7,20 @@ use std::{
 };
 
 /// Every plugin of the workspace, by package name.
-const PACKAGES: [&str; 10] =
-    ["hello", "echo", "rooms", "word-filter", "router", "pass", "stamp", "hostile", "probe", "identity"];
+const PACKAGES: [&str; 12] = [
+    "hello",
+    "echo",
+    "rooms",
+    "chat-rooms",
+    "moderation",
+    "word-filter",
+    "router",
+    "pass",
+    "stamp",
+    "hostile",
+    "probe",
+    "identity",
+];
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {

@@ -1,0 +1,222 @@
+//! Private rooms: who made a room, who may enter, who may govern.
+//!
+//! A password is kept as Argon2id with a salt. Its cost fits a plugin's budget of 10 ms CPU, which is little for a secret
+//! that was stolen with the store; tries over the network are limited by a meter, which counts refused ones too.
+
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use hubbub_plugin::prelude::*;
+
+use super::{Front, body, not_allowed, ok};
+use crate::{
+    config::{HUB_NAME_MAX_BYTES, days, hours},
+    keys::{hex, key},
+    wire::who,
+};
+
+const TRIES_WINDOW: Duration = Duration::from_secs(60);
+
+/// What `create` made. A room without is public and has no owner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Room {
+    owner: String,
+    password: Option<Password>,
+    invite_only: bool,
+    renewed_ms: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Password {
+    salt: String,
+    hash: String,
+    memory_kib: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    room: String,
+    password: Option<String>,
+    #[serde(default)]
+    invite_only: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InviteBody {
+    room: String,
+    user: Option<String>,
+}
+
+fn room_key(room: &str) -> String {
+    key("room", &[room])
+}
+
+/// Both kinds of invites: of a user, and by a secret that its bearer shows.
+fn invite_key(room: &str, kind: &str, whom: &str) -> String {
+    key("invite", &[room, kind, whom])
+}
+
+fn random() -> Result<String, Stop> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| failure(format!("no random bytes: {error}")))?;
+    Ok(hex(&bytes))
+}
+
+impl Password {
+    fn new(password: &str, memory_kib: u32) -> Result<Self, Stop> {
+        let salt = random()?;
+        let hash = Self::hash(password, &salt, memory_kib)?;
+        Ok(Self { salt, hash, memory_kib })
+    }
+
+    fn hash(password: &str, salt: &str, memory_kib: u32) -> Result<String, Failure> {
+        let failed = |error| failure(format!("a password cannot be hashed: {error}"));
+        let params = Params::new(memory_kib, 1, 1, Some(32)).map_err(failed)?;
+        let mut hash = [0; 32];
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into(password.as_bytes(), salt.as_bytes(), &mut hash).map_err(failed)?;
+        Ok(hex(&hash))
+    }
+
+    /// Takes as long for a nearly right password as for any other.
+    fn is(&self, password: &str) -> Result<bool, Failure> {
+        let hash = Self::hash(password, &self.salt, self.memory_kib)?;
+        let differences = hash.bytes().zip(self.hash.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+        Ok(differences == 0 && hash.len() == self.hash.len())
+    }
+}
+
+impl Front<'_> {
+    fn room(&self, room: &str) -> Result<Option<Room>, Failure> {
+        self.event.store().get(&room_key(room))
+    }
+
+    fn keep_room(&self, name: &str, old: Option<&Room>, new: &Room) -> Result<bool, Failure> {
+        self.event.store().compare_and_set(&room_key(name), old, Some(new), Some(days(self.config.room_ttl_days)))
+    }
+
+    pub(super) fn create(&self, event: &MessageEvent) -> Outcome {
+        let CreateBody { room, password, invite_only } = body(event)?;
+        self.config.check_room(&room)?;
+        if !self.config.create_roles.is_empty() && !self.config.create_roles.iter().any(|role| event.has_role(role)) {
+            return Err(not_allowed("create rooms"));
+        }
+        if password.is_some() && invite_only {
+            let text = "either `password` or `invite_only` may be given";
+            return Err(reject(hubbub_plugin::BAD_REQUEST, text).into());
+        }
+        let max = self.config.password_max_bytes;
+        if password.as_ref().is_some_and(|p| !(1..=max).contains(&p.len())) {
+            return Err(reject("password_invalid", format!("`password`: must have 1 to {max} bytes")).into());
+        }
+        if self.room(&room)?.is_some() || event.rooms().size(&room) > 0 {
+            return Err(reject("room_exists", format!("{room} is there already")).into());
+        }
+        self.count_try()?;
+        let password = password.map(|p| Password::new(&p, self.config.password_memory_kib)).transpose()?;
+        let new = Room { owner: who(event), password, invite_only, renewed_ms: event.received_ms() };
+        self.keep_room(&room, None, &new)?;
+        ok(event)
+    }
+
+    pub(super) fn invite(&self, event: &MessageEvent) -> Outcome {
+        let InviteBody { room, user } = body(event)?;
+        self.check_member(&room)?;
+        let Some(record) = self.room(&room)? else {
+            return Err(reject("not_private", format!("{room} needs no invite")).into());
+        };
+        if record.owner != who(event) && !self.config.is_moderator(event) {
+            return Err(not_allowed("invite to this room"));
+        }
+        let ttl = Some(hours(self.config.invite_ttl_hours));
+        match user {
+            Some(user) => {
+                check_user_id(&user)?;
+                event.store().set(&invite_key(&room, "user", &user), &true, ttl)?;
+                let by = self.speaker(&room)?;
+                event.emit(To::user(user), "invited", json!({ "room": room, "by": by }))?;
+                ok(event)
+            }
+            None => {
+                let secret = random()?;
+                event.store().set(&invite_key(&room, "bearer", &secret), &true, ttl)?;
+                event.ack(json!({ "ok": true, "invite": secret }))?;
+                Ok(Pass)
+            }
+        }
+    }
+
+    /// Whether the event's socket may enter; an invite by secret is used up.
+    pub(super) fn enter(&self, name: &str, password: Option<&str>, invite: Option<&str>) -> Result<(), Stop> {
+        let Some(room) = self.room(name)? else { return Ok(()) };
+        let (event, store) = (self.event, self.event.store());
+        let age_ms = event.received_ms().saturating_sub(room.renewed_ms);
+        if u128::from(age_ms) > days(self.config.room_ttl_days).as_millis() / 4 {
+            let new = Room { renewed_ms: event.received_ms(), ..room.clone() };
+            self.keep_room(name, Some(&room), &new)?;
+        }
+        let is_open = room.password.is_none() && !room.invite_only;
+        if is_open || room.owner == who(event) || self.config.is_moderator(event) {
+            return Ok(());
+        }
+        if let Some(user) = event.user()
+            && store.get::<bool>(&invite_key(name, "user", &user))?.is_some()
+        {
+            return Ok(());
+        }
+        if let Some(secret) = invite {
+            self.count_try()?;
+            let key = invite_key(name, "bearer", secret);
+            // two at once: one finds it used up
+            return match store.compare_and_set(&key, Some(&true), None, None)? {
+                true => Ok(()),
+                false => Err(reject("invite_invalid", "this invite is unknown, used up or too old").into()),
+            };
+        }
+        match (&room.password, password) {
+            (None, _) => Err(reject("invite_required", format!("{name} needs an invite")).into()),
+            (Some(_), None) => Err(reject("password_required", format!("{name} needs a password")).into()),
+            (Some(right), Some(tried)) => {
+                self.count_try()?;
+                match tried.len() <= self.config.password_max_bytes && right.is(tried)? {
+                    true => Ok(()),
+                    false => Err(reject("password_wrong", "this is not the password").into()),
+                }
+            }
+        }
+    }
+
+    /// Hashing costs, and guessing must be slow: counted by user or address, so that a new connection begins no new count.
+    fn count_try(&self) -> Result<(), Rejection> {
+        let by = match (self.event.user(), self.event.address()) {
+            (Some(user), _) => format!("user {user}"),
+            (None, Some(address)) => format!("address {address}"),
+            (None, None) => who(self.event),
+        };
+        match self.event.store().meter(&key("tries", &[&by]), TRIES_WINDOW) > self.config.password_tries_max {
+            true => Err(reject("too_many_tries", "too many tries, wait a minute")),
+            false => Ok(()),
+        }
+    }
+
+    /// A room that somebody created is governed by its owner and moderators, any other one by its members.
+    pub(super) fn may_govern(&self, room: &str) -> Result<bool, Failure> {
+        let record = self.room(room)?;
+        Ok(record.is_none_or(|record| record.owner == who(self.event)) || self.config.is_moderator(self.event))
+    }
+
+    /// A user whom the event's socket wants to reach, which needs one itself.
+    pub(super) fn check_user(&self, user: &str) -> Result<String, Rejection> {
+        check_user_id(user)?;
+        self.event.user().ok_or_else(|| reject("user_required", "only who has a user id can do this"))
+    }
+}
+
+fn check_user_id(user: &str) -> Result<(), Rejection> {
+    match (1..=HUB_NAME_MAX_BYTES).contains(&user.len()) {
+        true => Ok(()),
+        false => Err(reject("user_invalid", format!("a user id has 1 to {HUB_NAME_MAX_BYTES} bytes"))),
+    }
+}

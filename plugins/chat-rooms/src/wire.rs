@@ -1,0 +1,153 @@
+//! What goes down the chain and out to clients.
+
+use hubbub_plugin::{Event, prelude::*};
+
+use crate::keys::digest;
+
+/// Who says it, as others see them.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub name: String,
+    pub socket: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// A message to a room (`room`) or to a user (`to`), with all that the front says of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Posted {
+    #[serde(flatten)]
+    pub place: Place,
+    pub id: u64,
+    pub time_ms: u64,
+    #[serde(flatten)]
+    pub from: Speaker,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    Room(String),
+    /// A user.
+    To(String),
+}
+
+/// A member whom a message mentions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Mention {
+    pub name: String,
+    /// The member's sockets when the message was sent, for members without a user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// An act on what the archive keeps, on its way from the front to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Act<T> {
+    pub room: String,
+    #[serde(flatten)]
+    pub by: Speaker,
+    pub time_ms: u64,
+    pub moderator: bool,
+    #[serde(flatten)]
+    pub what: T,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Edit {
+    pub id: u64,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Delete {
+    pub id: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct React {
+    pub id: u64,
+    pub emoji: String,
+    pub on: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Read {
+    pub id: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Topic {
+    pub text: String,
+}
+
+/// The ack of a join.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Joined {
+    pub ok: bool,
+    pub room: String,
+    pub you: Speaker,
+    pub members: Vec<Speaker>,
+    /// How many there are, more than listed perhaps.
+    pub members_count: u32,
+    pub topic: Option<String>,
+    pub last_id: u64,
+}
+
+/// A page of history is wanted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Page {
+    #[serde(flatten)]
+    pub place: Place,
+    /// Who asks.
+    pub who: String,
+    #[serde(default)]
+    pub before: Option<u64>,
+    pub limit: usize,
+}
+
+/// Who acts: the user, else the socket. Two kinds never look alike.
+pub(crate) fn who(event: &Event) -> String {
+    match event.user() {
+        Some(user) => format!("user {user}"),
+        None => format!("socket {}", event.socket().unwrap_or_default()),
+    }
+}
+
+/// The same, of one who spoke.
+pub(crate) fn who_spoke(speaker: &Speaker) -> String {
+    match &speaker.user {
+        Some(user) => format!("user {user}"),
+        None => format!("socket {}", speaker.socket),
+    }
+}
+
+/// A short form of [`who`] that tells nobody who it was.
+pub(crate) fn mark(who: &str) -> String {
+    digest(who)[..16].to_owned()
+}
+
+impl Place {
+    /// The texts that stand for it in a key. A pair of users has one, whoever of them asks.
+    pub(crate) fn thread(&self, me: Option<&str>) -> Vec<String> {
+        match self {
+            Place::Room(room) => vec!["room".into(), room.clone()],
+            Place::To(user) => {
+                let mut pair = [user.clone(), me.unwrap_or_default().to_owned()];
+                pair.sort();
+                let [a, b] = pair;
+                vec!["pair".into(), a, b]
+            }
+        }
+    }
+}
