@@ -12,9 +12,9 @@ type Expected = (&'static str, &'static [Kind], &'static [Capability], &'static 
 
 #[test]
 fn every_component_is_what_its_source_says() {
-    use Capability::{Credentials, Identity};
+    use Capability::{Credentials, Identity, Orders, Store};
     use Kind::{Answer, Connect, Join, Leave, Message};
-    let expected: [Expected; 10] = [
+    let expected: [Expected; 12] = [
         ("hello", &[Message], &[], &["hello"]),
         (
             "echo",
@@ -29,7 +29,9 @@ fn every_component_is_what_its_source_says() {
         ("stamp", &[Message], &[], &["*"]),
         ("identity", &[Connect], &[Identity, Credentials], &[]),
         ("hostile", &Kind::ALL, &[], &["*"]),
-        ("probe", &Kind::ALL, &Capability::ALL, &["probe:*"]),
+        ("probe", &Kind::ALL, &[Identity, Credentials, Orders], &["probe:*"]),
+        ("keeper", &[Message], &[Store], &["*"]),
+        ("moderation", &[Message], &[], &["*"]),
     ];
     for (package, hooks, needs, messages) in expected {
         let bytes = std::fs::read(wasm(package)).expect("the component was built");
