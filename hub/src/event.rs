@@ -140,7 +140,23 @@ pub struct Audience {
     pub except: Vec<SocketId>,
 }
 
+impl Target {
+    /// What it counts towards limits on bytes: itself and its text.
+    pub fn len_bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Target::Room(text) | Target::User(text) => text.len(),
+                Target::Sender | Target::EventRoom | Target::Socket(_) | Target::Everyone => 0,
+            }
+    }
+}
+
 impl Audience {
+    /// What it counts towards limits on bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.to.iter().map(Target::len_bytes).sum::<usize>() + self.except.len() * size_of::<SocketId>()
+    }
+
     /// One target, nobody left out.
     pub fn only(target: Target) -> Self {
         Self { to: vec![target], except: Vec::new() }

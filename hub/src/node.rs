@@ -1,16 +1,18 @@
 //! One node: takes what clients send, runs it down the chain, and puts what came of it on the bus.
 
 use std::{
+    collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::{
     bus::{AppendError, Ask, Bus, MemoryBus, OrderAct},
     delivery::{Delivery, Followers},
-    event::{Origin, Payload, Text},
+    event::{Origin, Payload, SocketId, Text},
     gateway::socketio::{Handler, Handling, Message, PendingAsk, Socket},
     pipeline::{
         Decision, Pipeline,
@@ -28,16 +30,76 @@ pub struct Node {
     me: Weak<Node>,
 }
 
-/// Orders that were given and have not run yet.
+/// Orders that were given and have not run yet: those for one socket run in the order in which they were given.
 struct Orders {
-    pending: std::sync::atomic::AtomicUsize,
+    pending: Mutex<Pending>,
     max: usize,
+}
+
+#[derive(Default)]
+struct Pending {
+    count: usize,
+    /// The first one of each socket is being run.
+    by_socket: HashMap<SocketId, VecDeque<OrderAct>>,
+}
+
+impl Orders {
+    /// Whether the caller must run them, because nobody does; `None`: there are too many.
+    fn push(&self, socket: SocketId, act: OrderAct) -> Option<bool> {
+        let mut pending = self.pending.lock();
+        if pending.count >= self.max {
+            return None;
+        }
+        pending.count += 1;
+        let queue = pending.by_socket.entry(socket).or_default();
+        queue.push_back(act);
+        Some(queue.len() == 1)
+    }
+
+    /// The one to run now.
+    fn first(&self, socket: SocketId) -> Option<OrderAct> {
+        self.pending.lock().by_socket.get(&socket)?.front().cloned()
+    }
+
+    /// The first one has run. False when it was the last: then nobody runs them any more.
+    fn ran(&self, socket: SocketId) -> bool {
+        let mut pending = self.pending.lock();
+        pending.count -= 1;
+        let Some(queue) = pending.by_socket.get_mut(&socket) else { return false };
+        queue.pop_front();
+        let goes_on = !queue.is_empty();
+        if !goes_on {
+            pending.by_socket.remove(&socket);
+        }
+        goes_on
+    }
+
+    /// Forgets all of a socket.
+    fn forget(&self, socket: SocketId) {
+        let mut pending = self.pending.lock();
+        let left = pending.by_socket.remove(&socket).map_or(0, |queue| queue.len());
+        pending.count -= left;
+    }
+}
+
+/// Runs a socket's orders. If that panics, those behind must not wait for ever.
+struct Runner<'a> {
+    orders: &'a Orders,
+    socket: SocketId,
+}
+
+impl Drop for Runner<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.orders.forget(self.socket);
+        }
+    }
 }
 
 impl Node {
     /// `orders_pending_max`: orders of all sockets that may wait for their turn; further ones are dropped and logged.
     pub fn new(pipeline: Pipeline, bus: MemoryBus, delivery: Arc<Delivery>, orders_pending_max: usize) -> Arc<Self> {
-        let orders = Orders { pending: 0.into(), max: orders_pending_max };
+        let orders = Orders { pending: Mutex::default(), max: orders_pending_max };
         Arc::new_cyclic(|me| Self { pipeline, bus, delivery, orders, me: me.clone() })
     }
 
@@ -145,6 +207,8 @@ impl Node {
     /// A fact is performed whatever it takes: while the bus is full its append is tried again.
     async fn must_commit(&self, socket: &Arc<Socket>, mut decision: Decision, what: &'static str) {
         let entry = decision.take_entry();
+        // it will be performed: others' writes need not wait for it
+        decision.commit_writes();
         let mut tries = 0u32;
         let mut entry = Some(entry);
         while let Some(next) = entry.take() {
@@ -193,17 +257,24 @@ impl Handler for Node {
 
 impl Followers for Node {
     fn order(&self, socket: Arc<Socket>, act: OrderAct) {
-        use std::sync::atomic::Ordering::Relaxed;
         let Some(node) = self.me.upgrade() else { return };
-        if self.orders.pending.fetch_add(1, Relaxed) >= self.orders.max {
-            self.orders.pending.fetch_sub(1, Relaxed);
-            tracing::warn!(socket = %socket.id(), limit = "orders_pending_max", allowed = self.orders.max, "order dropped");
-            return;
+        match self.orders.push(socket.id(), act) {
+            Some(true) => {}
+            Some(false) => return,
+            None => {
+                let allowed = self.orders.max;
+                return tracing::warn!(socket = %socket.id(), limit = "orders_pending_max", allowed, "order dropped");
+            }
         }
         tokio::spawn(async move {
-            let _turn = socket.connection().turn().await;
-            node.run_order(&socket, act).await;
-            node.orders.pending.fetch_sub(1, Relaxed);
+            let _runner = Runner { orders: &node.orders, socket: socket.id() };
+            while let Some(act) = node.orders.first(socket.id()) {
+                let _turn = socket.connection().turn().await;
+                node.run_order(&socket, act).await;
+                if !node.orders.ran(socket.id()) {
+                    break;
+                }
+            }
         });
     }
 
@@ -214,6 +285,10 @@ impl Followers for Node {
             sleep(timeout).await;
             let (Some(node), Some(socket)) = (node.upgrade(), socket.upgrade()) else { return };
             let _turn = socket.connection().turn().await;
+            // behind its end its asks are nobody's: delivery ends them with its disconnect
+            if socket.is_gone() {
+                return;
+            }
             if let Some(ask) = socket.take_ask(id) {
                 node.answer(&socket, ask, AnswerOutcome::TimedOut, Payload::default()).await;
             }

@@ -57,6 +57,8 @@ pub async fn run(
         RetainedLimits {
             per_room_max: config.limits.retained_per_room_max,
             max_bytes: config.limits.retained_max_bytes,
+            // a client that is in time with everything else must not be cut for its history
+            replay_max_bytes: config.limits.send_queue_max_bytes / 2,
         },
     ));
     let limits = Limits {
@@ -64,7 +66,8 @@ pub async fn run(
         rooms_per_socket_max: config.limits.rooms_per_socket_max,
         effects_max: config.limits.effects_max,
     };
-    let pipeline = Pipeline::new(chains, limits, delivery.clone(), open_store(&config)?);
+    let store = open_store(&config)?;
+    let pipeline = Pipeline::new(chains, limits, delivery.clone(), store.clone());
     let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max);
     app.set_handler(node.clone());
     let transport = Transport::new(transport_settings(&config), app);
@@ -90,6 +93,11 @@ pub async fn run(
     };
     let served = transport::serve(listener, router, transport.settings(), stopping).await;
     deliver.abort();
+    match tokio::time::timeout(transport.settings().close_timeout, store.sync()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the last writes are not on the disk"),
+        Err(_) => tracing::error!("the last writes did not reach the disk in time"),
+    }
     tracing::info!(accepted = served.accepted, refused = served.refused, "stopped");
     Ok(())
 }

@@ -52,7 +52,7 @@ async fn pipeline(engine: &Engine, file: &Path, plugins: usize) -> anyhow::Resul
     let rooms = Arc::new(Delivery::new(
         Codec::new(Encoding::Json, packet),
         1,
-        RetainedLimits { per_room_max: 1, max_bytes: 1 },
+        RetainedLimits { per_room_max: 1, max_bytes: 1, replay_max_bytes: 1 },
     ));
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
     Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))

@@ -139,8 +139,8 @@ async fn targets_reach_whom_they_name_and_nobody_twice() -> anyhow::Result<()> {
         (json!([{ "room": "a" }, { "room": "b" }]), json!([ann.id]), [0, 0, 1, 1]),
         (json!([{ "user": "ann" }]), json!([]), [1, 1, 0, 0]),
         (json!([{ "socket": eve_id }, { "room": "b" }, { "user": "eve" }, "everyone"]), json!([]), [1, 1, 1, 1]),
-        // who connects is alone in a room of its own name, as in Node
-        (json!([{ "room": eve_id }]), json!([]), [0, 0, 0, 1]),
+        // a room called like a socket is a room as any other: it reaches who joined it
+        (json!([{ "room": eve_id }]), json!([]), [0, 0, 0, 0]),
         (json!([{ "socket": nobody }, { "room": "empty" }, { "user": "nobody" }]), json!([]), [0, 0, 0, 0]),
     ];
     for (to, except, expect) in cases {
@@ -392,6 +392,46 @@ async fn a_message_that_disconnects_its_socket_is_acked_before() -> anyhow::Resu
     let mut bob = user(&node, "bob").await?;
     assert_eq!(bob.ask("probe:disconnect", json!({ "reason": "bye" })).await?, "done");
     assert_eq!(bob.text().await?, "41", "and then it is told");
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_for_one_socket_run_in_the_order_in_which_they_were_given() -> anyhow::Result<()> {
+    let node = probe("").await;
+    let (mut ann, mut bob) = (user(&node, "ann").await?, user(&node, "bob").await?);
+    for n in 0..200 {
+        for act in ["join", "leave"] {
+            let order = json!({ "of": { "socket": bob.id }, "act": act, "room": format!("r{n}"), "reason": "" });
+            ann.emit("probe:order", order).await?;
+        }
+    }
+    let last = json!({ "of": { "socket": bob.id }, "act": "join", "room": "last" });
+    assert_eq!(ann.ask("probe:order", last).await?, "done");
+    // the last one has run when the room has a member
+    loop {
+        let mine = bob.ask("probe:rooms", json!({ "room": "last" })).await?["mine"].clone();
+        if mine.as_array().is_some_and(|rooms| rooms.contains(&json!("last"))) {
+            assert_eq!(mine, json!(["last"]), "who was sent away after each join is in no other room");
+            break;
+        }
+    }
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_above_the_send_queue_is_no_slow_consumer() -> anyhow::Result<()> {
+    let limits = "[limits]\nsend_queue_max_bytes = 65536\n";
+    let node = Node::start(&format!("{limits}{PROBE}")).await;
+    let (mut ann, mut bob) = (user(&node, "ann").await?, user(&node, "bob").await?);
+    let text = "x".repeat(30_000);
+    for n in 0..200 {
+        ann.emit("probe:emit", json!({ "to": [{ "user": "bob" }], "name": "burst", "args": [n, text] })).await?;
+    }
+    for n in 0..200 {
+        assert_eq!(bob.event().await?[1], n, "a client that reads is not cut");
+    }
     node.stop().await;
     Ok(())
 }

@@ -67,7 +67,9 @@ impl Effect {
         const FIXED: usize = 64;
         FIXED
             + match self {
-                Effect::Emit(e) => e.name.len() + e.payload.len_bytes(),
+                Effect::Emit(e) => e.name.len() + e.payload.len_bytes() + e.audience.len_bytes(),
+                Effect::Order(Order { of, act }) => of.len_bytes() + act.len_bytes(),
+                Effect::Connect { user } => user.as_ref().map_or(0, |u| u.len()),
                 Effect::Ack { payload, .. } => payload.len_bytes(),
                 Effect::Ask(a) => a.name.len() + a.payload.len_bytes() + a.tag.len(),
                 Effect::Join { room, .. } | Effect::Leave(room) => room.len(),
@@ -100,6 +102,16 @@ pub enum OrderAct {
     Join { room: Text },
     Leave { room: Text, reason: Text },
     Disconnect { reason: Text },
+}
+
+impl OrderAct {
+    fn len_bytes(&self) -> usize {
+        match self {
+            OrderAct::Join { room } => room.len(),
+            OrderAct::Leave { room, reason } => room.len() + reason.len(),
+            OrderAct::Disconnect { reason } => reason.len(),
+        }
+    }
 }
 
 /// An emit that waits for its ack.

@@ -199,6 +199,9 @@ impl Delivery {
                         outgoing.give_one(&member.socket, &self.codec.disconnect_packet(&entry.namespace));
                     }
                     self.remove(&entry.namespace, &namespace, member);
+                    for ask in member.socket.take_asks() {
+                        followers.ask_failed(entry.namespace.clone(), ask);
+                    }
                     own = None;
                 }
                 // the socket lives elsewhere, or is gone
@@ -223,8 +226,10 @@ impl Delivery {
         if emit.retain > 0 {
             let packet = packet.insert(self.codec.event_packet(name, &emit.name, &emit.payload, None));
             let mut retained = self.retained.lock();
-            for target in &emit.audience.to {
-                if let Target::Room(room) = target {
+            for (n, target) in emit.audience.to.iter().enumerate() {
+                if let Target::Room(room) = target
+                    && !emit.audience.to[..n].contains(target)
+                {
                     retained.add(name, room, packet, emit.retain);
                 }
             }

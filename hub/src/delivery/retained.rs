@@ -14,6 +14,15 @@ pub struct Limits {
     pub per_room_max: usize,
     /// All rooms of this node; beyond it the rooms that were silent for longest lose theirs.
     pub max_bytes: usize,
+    /// Of one replay, which goes to a client at once: older messages are left out beyond it.
+    pub replay_max_bytes: usize,
+}
+
+/// What a room and a packet of it count beside their texts.
+const FIXED_BYTES: usize = 256;
+
+fn size(packet: &Packet) -> usize {
+    packet.frames().len() + FIXED_BYTES
 }
 
 /// A namespace and a room in it.
@@ -44,14 +53,20 @@ impl Retained {
     /// Keeps a message among the last `keep` of its room.
     pub fn add(&mut self, namespace: &Text, room: &Text, packet: &Arc<Packet>, keep: u32) {
         let keep = (keep as usize).min(self.limits.per_room_max);
+        if keep == 0 {
+            return;
+        }
         let place = (namespace.clone(), room.clone());
         let kept = self.rooms.entry(place.clone()).or_default();
         self.bytes -= kept.bytes;
         self.by_age.remove(&kept.last);
         kept.packets.push_back(packet.clone());
-        kept.bytes += packet.frames().len();
+        if kept.bytes == 0 {
+            kept.bytes = 2 * (namespace.len() + room.len()) + FIXED_BYTES;
+        }
+        kept.bytes += size(packet);
         while kept.packets.len() > keep {
-            kept.bytes -= kept.packets.pop_front().map_or(0, |p| p.frames().len());
+            kept.bytes -= kept.packets.pop_front().map_or(0, |p| size(&p));
         }
         self.last += 1;
         kept.last = self.last;
@@ -66,7 +81,15 @@ impl Retained {
     /// The last `n` messages of a room, oldest first.
     pub fn last(&self, namespace: &Text, room: &Text, n: u32) -> Vec<Arc<Packet>> {
         let Some(kept) = self.rooms.get(&(namespace.clone(), room.clone())) else { return Vec::new() };
-        kept.packets.iter().skip(kept.packets.len().saturating_sub(n as usize)).cloned().collect()
+        let mut left = self.limits.replay_max_bytes;
+        let fits = |packet: &&Arc<Packet>| {
+            let fits = packet.frames().len() <= left;
+            left = left.saturating_sub(packet.frames().len());
+            fits
+        };
+        let mut newest: Vec<_> = kept.packets.iter().rev().take(n as usize).take_while(fits).cloned().collect();
+        newest.reverse();
+        newest
     }
 }
 
@@ -96,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_room_keeps_its_last_messages() {
-        let mut retained = Retained::new(Limits { per_room_max: 3, max_bytes: 10_000 });
+        let mut retained = Retained::new(Limits { per_room_max: 3, max_bytes: 10_000, replay_max_bytes: 10_000 });
         for name in ["a", "b", "c", "d", "e"] {
             retained.add(&"/".into(), &"tea".into(), &packet(name), 100);
         }
@@ -109,14 +132,14 @@ mod tests {
 
     #[test]
     fn rooms_that_are_silent_for_longest_lose_theirs_first() {
-        let len = packet("a").frames().len();
-        let mut retained = Retained::new(Limits { per_room_max: 10, max_bytes: 4 * len });
+        let bytes = 4 * size(&packet("a")) + 2 * (2 * (1 + 1) + FIXED_BYTES);
+        let mut retained = Retained::new(Limits { per_room_max: 10, max_bytes: bytes, replay_max_bytes: 10_000 });
         for (room, name) in [("1", "a"), ("2", "b"), ("1", "c"), ("3", "d"), ("3", "e")] {
             retained.add(&"/".into(), &room.into(), &packet(name), 10);
         }
         assert!(names(&retained, "2", 10).is_empty());
         assert_eq!((names(&retained, "1", 10).len(), names(&retained, "3", 10).len()), (2, 2));
-        assert_eq!(retained.bytes, 4 * len);
+        assert_eq!(retained.bytes, bytes);
         assert_eq!(retained.by_age.len(), retained.rooms.len());
     }
 }

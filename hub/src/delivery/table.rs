@@ -134,7 +134,7 @@ impl Table {
             .sum()
     }
 
-    /// Every socket that the audience names, once. A room called like a socket's id is that socket's own.
+    /// Every socket that the audience names, once.
     pub fn each(&self, audience: &Audience, sender: Option<SocketId>, mut reach: impl FnMut(&Arc<Member>)) {
         let number = self.emits.fetch_add(1, Ordering::Relaxed) + 1;
         let is_plain = audience.except.is_empty() && audience.to.len() == 1;
@@ -153,10 +153,7 @@ impl Table {
             match target {
                 Target::Sender => sender.as_ref().and_then(by_id).into_iter().for_each(&mut once),
                 Target::Socket(id) => by_id(id).into_iter().for_each(&mut once),
-                Target::Room(room) => match SocketId::parse(room).as_ref().and_then(by_id) {
-                    Some(own) => once(own),
-                    None => self.rooms.get(room).into_iter().flatten().for_each(&mut once),
-                },
+                Target::Room(room) => self.rooms.get(room).into_iter().flatten().for_each(&mut once),
                 Target::User(user) => self.users.get(user).into_iter().flatten().for_each(&mut once),
                 Target::Everyone => self.sockets.values().for_each(&mut once),
                 // resolved at the end of the chain

@@ -49,12 +49,17 @@ pub struct Decision {
 impl Decision {
     /// Performs the writes to the store and takes the handled membership and identity over, once the entry is on the
     /// log. An event that belongs to no socket has no subject.
-    pub fn commit(self, subject: Option<&Subject>) {
-        if let Some(writes) = self.writes {
-            writes.commit();
-        }
+    pub fn commit(mut self, subject: Option<&Subject>) {
+        self.commit_writes();
         if let Some(subject) = subject {
             subject.commit(self.joined, self.identity);
+        }
+    }
+
+    /// Performs the writes alone, of an event that cannot fail any more.
+    pub fn commit_writes(&mut self) {
+        if let Some(writes) = self.writes.take() {
+            writes.commit();
         }
     }
 

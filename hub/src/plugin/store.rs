@@ -36,11 +36,12 @@ impl HostState {
         Ok(record.map(take).transpose().map_err(|error| StoreFault(StoreError::Op(error)))?)
     }
 
-    fn write(&mut self, key: &str, bytes: usize, op: Op) -> Result<()> {
+    /// Notes a write, and tries it: one that does not fit what the key holds is the plugin's mistake, in its own call.
+    async fn write(&mut self, key: &str, bytes: usize, op: Op) -> Result<()> {
         let write = Write { key: self.key(key)?, op };
         self.count_effect(key.len() + bytes)?;
         self.call()?.acts.changes.writes.push(write);
-        Ok(())
+        self.read(key).await.map(|_| ())
     }
 }
 
@@ -50,11 +51,11 @@ impl imports::store::Host for HostState {
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<()> {
-        self.write(&key, value.len(), Op::Set { value, ttl_ms })
+        self.write(&key, value.len(), Op::Set { value, ttl_ms }).await
     }
 
     async fn delete(&mut self, key: String) -> Result<()> {
-        self.write(&key, 0, Op::Delete)
+        self.write(&key, 0, Op::Delete).await
     }
 
     async fn compare_and_set(
@@ -68,7 +69,7 @@ impl imports::store::Host for HostState {
             return Ok(false);
         }
         let bytes = expected.as_ref().map_or(0, Vec::len) + new.as_ref().map_or(0, Vec::len);
-        self.write(&key, bytes, Op::CompareAndSet { expected, new, ttl_ms })?;
+        self.write(&key, bytes, Op::CompareAndSet { expected, new, ttl_ms }).await?;
         Ok(true)
     }
 
@@ -78,12 +79,12 @@ impl imports::store::Host for HostState {
 
     async fn increment(&mut self, key: String, by: i64, ttl_ms: Option<u64>) -> Result<i64> {
         let expected = self.count(key.clone()).await?;
-        self.write(&key, 0, Op::Increment { by, expected, ttl_ms })?;
+        self.write(&key, 0, Op::Increment { by, expected, ttl_ms }).await?;
         self.count(key).await
     }
 
     async fn push(&mut self, key: String, item: Vec<u8>, max: u32) -> Result<()> {
-        self.write(&key, item.len(), Op::Push { item, max })
+        self.write(&key, item.len(), Op::Push { item, max }).await
     }
 
     async fn items(&mut self, key: String) -> Result<Vec<Vec<u8>>> {
@@ -91,15 +92,15 @@ impl imports::store::Host for HostState {
     }
 
     async fn add(&mut self, key: String, member: Vec<u8>, score: u64, max: u32) -> Result<()> {
-        self.write(&key, member.len(), Op::Add { member, score, max })
+        self.write(&key, member.len(), Op::Add { member, score, max }).await
     }
 
     async fn remove(&mut self, key: String, member: Vec<u8>) -> Result<()> {
-        self.write(&key, member.len(), Op::Remove { member })
+        self.write(&key, member.len(), Op::Remove { member }).await
     }
 
     async fn remove_below(&mut self, key: String, score: u64) -> Result<()> {
-        self.write(&key, 0, Op::RemoveBelow { score })
+        self.write(&key, 0, Op::RemoveBelow { score }).await
     }
 
     async fn members(&mut self, key: String, from: u64, before: u64, newest: u32) -> Result<Vec<(u64, Vec<u8>)>> {
@@ -113,7 +114,10 @@ impl imports::store::Host for HostState {
         let once = Once { key: self.key(&key)?, ttl_ms };
         self.count_effect(key.len())?;
         let Call { context, acts, .. } = self.call()?;
-        match context.draft.first_ack(&once.key, &acts.changes).await.map_err(StoreFault)? {
+        if context.draft.is_first(&once.key, &acts.changes) {
+            return Ok(true);
+        }
+        match context.draft.first_ack(&once.key).await.map_err(StoreFault)? {
             Some(ack) => {
                 acts.steps.push(Step::Ack(ack));
                 Ok(false)
@@ -127,7 +131,7 @@ impl imports::store::Host for HostState {
 
     async fn meter(&mut self, key: String, window_ms: u64) -> Result<u32> {
         let key = self.key(&key)?;
-        let store = self.call()?.context.draft.store.clone();
-        Ok(store.meter(&key, window_ms).await.map_err(StoreFault)?)
+        self.count_effect(0)?;
+        Ok(self.call()?.context.draft.meter(&key, window_ms).await.map_err(StoreFault)?)
     }
 }

@@ -1,6 +1,8 @@
 //! What a transaction would write, and what it therefore reads.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use super::{Key, Op, OpError, Record, Store, StoreError, Write, apply};
 use crate::event::{Payload, now_ms};
@@ -14,6 +16,10 @@ pub struct Draft {
     pub store: Arc<dyn Store>,
     pub changes: Changes,
     reads: Vec<(Key, Option<Record>)>,
+    /// What this event has metered in earlier tries, which must not count again.
+    metered: Arc<Mutex<HashMap<Key, Vec<u32>>>>,
+    /// How often it has metered in this one.
+    metered_now: HashMap<Key, usize>,
 }
 
 /// Writes in their order, and what must happen once only.
@@ -59,7 +65,13 @@ impl Changes {
 
 impl Draft {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, changes: Changes::default(), reads: Vec::new() }
+        Self {
+            store,
+            changes: Changes::default(),
+            reads: Vec::new(),
+            metered: Arc::default(),
+            metered_now: HashMap::new(),
+        }
     }
 
     /// What a key holds for a hook that has `later` in mind already.
@@ -74,6 +86,19 @@ impl Draft {
         })
     }
 
+    /// Counts one, once for the event however often its chain runs.
+    pub async fn meter(&mut self, key: &Key, window_ms: u64) -> Result<u32, StoreError> {
+        let nth = self.metered_now.entry(key.clone()).or_default();
+        *nth += 1;
+        let known = self.metered.lock().get(key).and_then(|counts| counts.get(*nth - 1).copied());
+        if let Some(count) = known {
+            return Ok(count);
+        }
+        let count = self.store.meter(key, window_ms).await?;
+        self.metered.lock().entry(key.clone()).or_default().push(count);
+        Ok(count)
+    }
+
     async fn kept(&mut self, key: &Key) -> Result<Option<Record>, StoreError> {
         if let Some((_, record)) = self.reads.iter().find(|(read, _)| read == key) {
             return Ok(record.clone());
@@ -85,13 +110,13 @@ impl Draft {
         Ok(record)
     }
 
+    /// Whether this very event has said so already.
+    pub fn is_first(&self, key: &Key, later: &Changes) -> bool {
+        self.changes.onces.iter().chain(&later.onces).any(|once| once.key == *key)
+    }
+
     /// The ack of the event that was the first with this key, if there was one.
-    pub async fn first_ack(&mut self, key: &Key, later: &Changes) -> Result<Option<Payload>, StoreError> {
-        let onces = self.changes.onces.iter().chain(&later.onces);
-        if onces.into_iter().any(|once| once.key == *key) {
-            // this very event is the first one
-            return Ok(None);
-        }
+    pub async fn first_ack(&mut self, key: &Key) -> Result<Option<Payload>, StoreError> {
         let kept = self.kept(key).await?.map(Record::into_bytes).transpose().map_err(StoreError::Op)?;
         kept.map(|bytes| decode(&bytes)).transpose()
     }

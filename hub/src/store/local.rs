@@ -110,8 +110,7 @@ impl LocalStore {
         self.shared.state.lock().usage.get(Key::new(scope, "").scope()).copied().unwrap_or(0)
     }
 
-    async fn room_in_backlog(&self) -> Result<(), StoreError> {
-        let deadline = Instant::now() + self.shared.limits.backlog_timeout;
+    async fn room_in_backlog(&self, deadline: Instant) -> Result<(), StoreError> {
         loop {
             let written = self.shared.written.notified();
             tokio::pin!(written);
@@ -215,13 +214,26 @@ impl Shared {
         let commit = state.last;
         for change in changes {
             let new_bytes = change.kept.as_ref().map_or(0, |k| k.bytes.len());
+            let new_end = change.kept.as_ref().and_then(|k| k.expires_ms);
             state.count(&change.key, held(&change.key, new_bytes) - held(&change.key, change.old_bytes));
             if self.disk.is_some() {
                 state.backlog_bytes += change.key.bytes.len() + new_bytes;
             } else if let Some(end) = change.kept.as_ref().and_then(|k| k.expires_ms) {
                 state.ends.insert((end, change.key.clone()));
             }
-            if let Some(before) = state.recent.insert(change.key.clone(), Recent { commit, kept: change.kept }) {
+            let deletes = self.disk.is_none() && change.kept.is_none();
+            let before = if deletes {
+                state.recent.remove(&change.key)
+            } else {
+                state.recent.insert(change.key.clone(), Recent { commit, kept: change.kept })
+            };
+            if let Some(before) = before {
+                if self.disk.is_none()
+                    && let Some(end) = before.kept.as_ref().and_then(|k| k.expires_ms)
+                    && Some(end) != new_end
+                {
+                    state.ends.remove(&(end, change.key.clone()));
+                }
                 let before_bytes = before.kept.map_or(0, |k| k.bytes.len());
                 state.backlog_bytes = state.backlog_bytes.saturating_sub(change.key.bytes.len() + before_bytes);
             }
@@ -349,7 +361,6 @@ impl State {
                 self.recent.remove(&key);
             }
         }
-        self.recent.retain(|_, recent| recent.kept.is_some());
         self.usage_changed.clear();
     }
 }
@@ -364,8 +375,12 @@ impl Store for LocalStore {
 
     fn prepare(&self, writes: Vec<Write>) -> Doing<'_, Box<dyn Prepared>> {
         Box::pin(async move {
-            let turn = self.shared.commits.clone().lock_owned().await;
-            self.room_in_backlog().await?;
+            let deadline = Instant::now() + self.shared.limits.backlog_timeout;
+            self.room_in_backlog(deadline).await?;
+            let turn = tokio::time::timeout_at(deadline.into(), self.shared.commits.clone().lock_owned()).await;
+            let Ok(turn) = turn else {
+                return Err(StoreError::Unavailable("others' writes took too long".into()));
+            };
             let changes = self.check(writes)?;
             let prepared = LocalPrepared { shared: self.shared.clone(), changes, _turn: turn };
             Ok(Box::new(prepared) as Box<dyn Prepared>)

@@ -111,11 +111,16 @@ impl Outbox {
         if self.is_ending() {
             return Next::Ended;
         }
-        let Mode::WebSocket(socket) = &self.mode else { return self.queue_for_get(packet, waiting_max) };
-        if !self.queue.is_empty() {
-            // not empty: somebody is going to flush it already
-            return self.push_within(packet, waiting_max).map_or_else(Next::Close, |()| Next::Nothing);
+        if !matches!(self.mode, Mode::WebSocket(_)) {
+            return self.queue_for_get(packet, waiting_max);
         }
+        if !self.queue.is_empty() {
+            // not empty: somebody is going to flush it already, unless it has been flushed here to make room
+            let pushed = self.push_within(packet, waiting_max);
+            let next = if self.queue.len() == 1 { Next::WakeTask } else { Next::Nothing };
+            return pushed.map_or_else(Next::Close, |()| next);
+        }
+        let Mode::WebSocket(socket) = &self.mode else { return Next::Nothing };
         let frames = packet.frames();
         let written = match socket.try_write(frames) {
             Ok(written) if written == frames.len() => return Next::Nothing,
@@ -256,7 +261,9 @@ impl Outbox {
     }
 
     fn push_within(&mut self, packet: &Arc<Packet>, waiting_max: usize) -> Result<(), CloseReason> {
-        if !self.queue.is_empty() && self.waiting + packet.frames().len() > waiting_max {
+        let is_full = |outbox: &Self| !outbox.queue.is_empty() && outbox.waiting + packet.frames().len() > waiting_max;
+        // only what the transport does not take counts against the client
+        if is_full(self) && (matches!(self.write(), Written::Failed) || is_full(self)) {
             return Err(CloseReason::SlowConsumer);
         }
         self.push(packet);

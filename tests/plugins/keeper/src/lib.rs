@@ -94,8 +94,13 @@ impl OnMessage for Keeper {
                 json!({ "number": number })
             }
             "once" => {
-                if !store.once(&format!("once:{}", request.id), MINUTE) {
+                let id = format!("once:{}", request.id);
+                if !store.once(&id, MINUTE) {
                     return Ok(Swallow);
+                }
+                // asked again by the same event it is still the first one
+                if !store.once(&id, MINUTE) {
+                    return Err(failure("an event overtook itself").into());
                 }
                 json!({ "count": store.increment(key, 1, None) })
             }
