@@ -1,6 +1,6 @@
 //! Chat rooms on a real node: front, moderation, archive, one chain.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scenarios::{Client, Node};
 use serde_json::{Value, json};
@@ -122,12 +122,8 @@ async fn private_rooms_and_direct_messages_are_for_whom_they_are() -> anyhow::Re
     let mut bob = Client::connect(node.address, "/", json!({ "user": "bob" })).await?;
     assert_eq!(code(&bob.ask("join", json!({ "room": "p" })).await?), "password_required");
     assert_eq!(code(&bob.ask("join", json!({ "room": "p", "password": "x" })).await?), "password_wrong");
-    let started = Instant::now();
-    assert_eq!(bob.ask("join", json!({ "room": "p", "password": "sesame" })).await?["ok"], true);
-    println!("a join with a password took {:?}", started.elapsed());
-    for _ in 0..3 {
-        assert_eq!(code(&bob.ask("join", json!({ "room": "p" })).await?), "");
-    }
+    let ack = bob.ask("join", json!({ "room": "p", "password": "sesame" })).await?;
+    assert_eq!(ack["ok"], true, "{ack}");
     assert_eq!(ann.ask("direct", json!({ "to": "bob", "text": "darn, psst" })).await?["id"], 1);
     assert_eq!(bob.event_named("direct").await?["text"], "****, psst");
     assert_eq!(code(&ann.ask("direct", json!({ "to": "bob", "text": "moron" })).await?), "word_not_allowed");

@@ -58,13 +58,16 @@ pub(crate) struct Config {
     pub password_memory_kib: u32,
     /// Passwords and invites that a client may try in a minute.
     pub password_tries_max: u32,
-    /// A created room that nobody joins for so long is nobody's.
+    /// A created room that nobody joins or writes to for so long is nobody's. At least twice as long as its history.
     pub room_ttl_days: u64,
     pub invite_ttl_hours: u64,
     /// Roles that may edit, delete, set topics and enter everywhere.
     pub moderator_roles: Vec<String>,
     /// Roles that may create rooms; empty: everybody.
     pub create_roles: Vec<String>,
+    /// What a user, or a socket without one, may send in `events_window_s`.
+    pub events_max: u32,
+    pub events_window_s: u64,
     /// Whether `joined` and `left` are sent.
     pub notices: bool,
 }
@@ -96,10 +99,12 @@ impl Default for Config {
             password_max_bytes: 128,
             password_memory_kib: 1024,
             password_tries_max: 5,
-            room_ttl_days: 30,
+            room_ttl_days: 60,
             invite_ttl_hours: 72,
             moderator_roles: vec!["moderator".into()],
             create_roles: Vec::new(),
+            events_max: 200,
+            events_window_s: 10,
             notices: true,
         }
     }
@@ -149,7 +154,9 @@ impl Config {
             ("password_max_bytes", self.password_max_bytes as u64, 1, 1024),
             ("password_memory_kib", self.password_memory_kib.into(), 64, 8192),
             ("password_tries_max", self.password_tries_max.into(), 1, 1000),
-            ("room_ttl_days", self.room_ttl_days, 1, 3650),
+            ("room_ttl_days", self.room_ttl_days, 2 * self.history_ttl_days, 36_500),
+            ("events_max", self.events_max.into(), 1, 1_000_000),
+            ("events_window_s", self.events_window_s, 1, 3600),
             ("invite_ttl_hours", self.invite_ttl_hours, 1, 8760),
         ] {
             range(key, value, from, to)?;

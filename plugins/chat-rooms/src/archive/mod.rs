@@ -86,6 +86,10 @@ impl<'a> Archive<'a> {
 
     fn join(&self, event: &MessageEvent, mut joined: Joined) -> Outcome {
         joined.topic = event.store().get(&topic_key(&joined.room))?;
+        if let Some(topic) = &joined.topic {
+            // a private room's topic must not outlive the room: it is renewed by who sees it
+            event.store().set(&topic_key(&joined.room), topic, Some(days(self.config.history_ttl_days)))?;
+        }
         joined.last_id = self.log(&Place::Room(joined.room.clone())).last_id()?;
         event.ack(joined)?;
         Ok(Swallow)
@@ -110,7 +114,7 @@ impl<'a> Archive<'a> {
             let key = topic_key(&act.room);
             match act.what.text.is_empty() {
                 true => event.store().delete(&key),
-                false => event.store().set(&key, &act.what.text, Some(days(self.config.ids_ttl_days)))?,
+                false => event.store().set(&key, &act.what.text, Some(days(self.config.history_ttl_days)))?,
             }
         }
         tell(event, "topic", &act, json!({ "text": act.what.text }))

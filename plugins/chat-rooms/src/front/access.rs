@@ -97,6 +97,24 @@ impl Front<'_> {
         self.event.store().compare_and_set(&room_key(name), old, Some(new), Some(days(self.config.room_ttl_days)))
     }
 
+    /// A room outlives its history, which would else be open to everybody: so it is renewed by what is said, too.
+    pub(super) fn renew_room(&self, name: &str) -> Result<(), Failure> {
+        match self.room(name)? {
+            Some(room) => self.renew(name, &room),
+            None => Ok(()),
+        }
+    }
+
+    /// Only now and then: a quarter of its time may have passed.
+    fn renew(&self, name: &str, room: &Room) -> Result<(), Failure> {
+        let age_ms = self.event.received_ms().saturating_sub(room.renewed_ms);
+        if u128::from(age_ms) > days(self.config.room_ttl_days).as_millis() / 4 {
+            let new = Room { renewed_ms: self.event.received_ms(), ..room.clone() };
+            self.keep_room(name, Some(room), &new)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn create(&self, event: &MessageEvent) -> Outcome {
         let CreateBody { room, password, invite_only } = body(event)?;
         self.config.check_room(&room)?;
@@ -152,11 +170,7 @@ impl Front<'_> {
     pub(super) fn enter(&self, name: &str, password: Option<&str>, invite: Option<&str>) -> Result<(), Stop> {
         let Some(room) = self.room(name)? else { return Ok(()) };
         let (event, store) = (self.event, self.event.store());
-        let age_ms = event.received_ms().saturating_sub(room.renewed_ms);
-        if u128::from(age_ms) > days(self.config.room_ttl_days).as_millis() / 4 {
-            let new = Room { renewed_ms: event.received_ms(), ..room.clone() };
-            self.keep_room(name, Some(&room), &new)?;
-        }
+        self.renew(name, &room)?;
         let is_open = room.password.is_none() && !room.invite_only;
         if is_open || room.owner == who(event) || self.config.is_moderator(event) {
             return Ok(());

@@ -4,11 +4,14 @@ mod access;
 mod names;
 mod post;
 
+use std::time::Duration;
+
 use hubbub_plugin::{Event, prelude::*};
 use serde::de::DeserializeOwned;
 
 use crate::{
     config::{Config, Text},
+    keys::key,
     wire::{Act, Delete, Edit, Joined, Page, Place, React, Read, Speaker, Topic, who},
 };
 
@@ -100,6 +103,7 @@ impl<'a> Front<'a> {
         if event.socket().is_none() {
             return Err(reject("no_socket", "only a client can do this").into());
         }
+        self.count_event()?;
         match event.name().as_str() {
             "join" => self.join(event),
             "leave" => self.leave(event),
@@ -129,6 +133,16 @@ impl<'a> Front<'a> {
                 let IdBody { room, id } = body(event)?;
                 self.act(event, room, Read { id })
             }
+        }
+    }
+
+    /// Refused events count, too.
+    fn count_event(&self) -> Result<(), Rejection> {
+        let Config { events_max, events_window_s, .. } = *self.config;
+        let window = Duration::from_secs(events_window_s);
+        match self.event.store().meter(&key("events", &[&who(self.event)]), window) > events_max {
+            true => Err(reject("too_fast", format!("{events_max} events in {events_window_s} s are allowed"))),
+            false => Ok(()),
         }
     }
 

@@ -36,6 +36,7 @@ impl Front<'_> {
             return Ok(Swallow);
         }
         self.check_member(&room)?;
+        self.renew_room(&room)?;
         let from = self.speaker(&room)?;
         let id = self.next_id(&place)?;
         if reply_to.is_some_and(|to| !(1..id).contains(&to)) {

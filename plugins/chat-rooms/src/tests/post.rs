@@ -108,6 +108,20 @@ fn mentions_are_limited() {
 }
 
 #[test]
+fn nobody_sends_without_end() {
+    let hub = hub_with(json!({ "events_max": 3, "events_window_s": 1 }));
+    let (ann, bob) = (member(&hub, "ann", "a"), member(&hub, "bob", "a"));
+    for _ in 0..2 {
+        good(ann.send("typing", json!({ "room": "a" })));
+    }
+    refused(&say(&ann, "a", "x"), "too_fast");
+    refused(&hub.connect_as("ann").send("join", json!({ "room": "a" })), "too_fast");
+    good(say(&bob, "a", "x"));
+    hub.advance(std::time::Duration::from_secs(1));
+    good(say(&ann, "a", "x"));
+}
+
+#[test]
 fn a_reply_names_a_message_that_was() {
     let hub = hub();
     let ann = member(&hub, "ann", "a");

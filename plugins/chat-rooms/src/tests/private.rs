@@ -89,9 +89,29 @@ fn rooms_are_made_as_the_operator_says() {
     refused(&host.send("create", both), "bad_request");
     good(host.send("create", json!({ "room": "p" })));
     refused(&ann.send("invite", json!({ "room": "a", "user": "h" })), "not_private");
-    // nobody comes for a month: it is nobody's
-    hub.advance(Duration::from_secs(31 * 24 * 3600));
+    // nobody comes for two months: it is nobody's
+    hub.advance(Duration::from_secs(61 * 24 * 3600));
     good(host.send("create", json!({ "room": "p" })));
+}
+
+#[test]
+fn a_private_room_stays_closed_while_it_has_a_history() {
+    let hub = hub();
+    let (ann, eve) = (hub.connect_as("ann"), hub.connect_as("eve"));
+    good(ann.send("create", json!({ "room": "p", "invite_only": true })));
+    good(join(&ann, json!({})));
+    good(ann.send("topic", json!({ "room": "p", "text": "secret" })));
+    let days = |days: u64| hub.advance(Duration::from_secs(days * 24 * 3600));
+    for _ in 0..10 {
+        days(14);
+        good(say(&ann, "p", "psst"));
+    }
+    days(29);
+    assert_eq!(texts(&ann, "p").len(), 1);
+    refused(&join(&eve, json!({})), "invite_required");
+    days(40);
+    let open = good(join(&eve, json!({})));
+    assert_eq!((&open["topic"], texts(&eve, "p").len()), (&Value::Null, 0));
 }
 
 #[test]
