@@ -127,9 +127,12 @@ impl Node {
         if !entry.effects.is_empty() {
             // nobody else can tell the place of a private entry, and nothing of this socket's is on its way
             if entry.is_private() && socket.position() <= self.delivery.delivered() {
+                decision.commit_writes();
                 self.delivery.deliver_private(entry, socket);
             } else {
-                let position = self.bus.append(entry).await.map_err(|(error, _)| not_appended(error))?;
+                // who hears of it may ask at once for what it wrote
+                let appended = self.bus.append_with(entry, || decision.commit_writes()).await;
+                let position = appended.map_err(|(error, _)| not_appended(error))?;
                 socket.set_position(position);
             }
         }

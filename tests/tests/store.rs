@@ -79,6 +79,23 @@ async fn state_outlives_the_node_when_it_has_a_folder() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Who has an ack knows what was written; so does everybody whom it tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acked_is_there_for_everybody() -> anyhow::Result<()> {
+    let node = Node::start(KEEPER).await;
+    let (mut ann, mut bob) = (client(&node).await?, client(&node).await?);
+    for n in 1..=300 {
+        assert_eq!(ann.ask("say", json!({ "key": "told" })).await?["number"], n);
+        let told = bob.ask("count", json!({ "key": "told", "by": 0 })).await?;
+        assert_eq!(told["count"], n, "an ack overtook what it is about");
+        let value = json!({ "key": "own", "value": n });
+        assert_eq!(ann.ask("set", value).await?["ok"], true);
+        assert_eq!(bob.ask("get", json!({ "key": "own" })).await?["value"], n, "the same, alone with its sender");
+    }
+    node.stop().await;
+    Ok(())
+}
+
 /// Ten clients read, add one and write at once: who was overtaken runs again and none is lost, or is told `conflict`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_update_is_lost_when_many_change_one_key() -> anyhow::Result<()> {

@@ -72,7 +72,7 @@ impl MemoryBus {
 
 impl Shared {
     /// Appends or gives the entry back when there is no room.
-    fn try_append(&self, entry: Entry) -> Result<Position, Entry> {
+    fn try_append<F: FnOnce()>(&self, entry: Entry, logged: &mut Option<F>) -> Result<Position, Entry> {
         let bytes = entry.len_bytes();
         let mut queue = self.queue.lock();
         if queue.bytes + bytes > self.max_bytes && !queue.entries.is_empty() {
@@ -82,6 +82,9 @@ impl Shared {
         queue.last += 1;
         let was_empty = queue.entries.is_empty();
         queue.entries.push_back(entry);
+        if let Some(logged) = logged.take() {
+            logged();
+        }
         let position = queue.last;
         drop(queue);
         if was_empty {
@@ -92,11 +95,12 @@ impl Shared {
 }
 
 impl Bus for MemoryBus {
-    async fn append(&self, entry: Entry) -> Result<Position, (AppendError, Entry)> {
+    async fn append_with(&self, entry: Entry, logged: impl FnOnce() + Send) -> Result<Position, (AppendError, Entry)> {
+        let mut logged = Some(logged);
         if self.shared.closed.load(Ordering::Acquire) {
             return Err((AppendError::Closed, entry));
         }
-        let mut entry = match self.shared.try_append(entry) {
+        let mut entry = match self.shared.try_append(entry, &mut logged) {
             Ok(position) => return Ok(position),
             Err(entry) => entry,
         };
@@ -107,7 +111,7 @@ impl Bus for MemoryBus {
             let drained = self.shared.drained.notified();
             tokio::pin!(drained);
             drained.as_mut().enable();
-            entry = match self.shared.try_append(entry) {
+            entry = match self.shared.try_append(entry, &mut logged) {
                 Ok(position) => return Ok(position),
                 Err(entry) => entry,
             };

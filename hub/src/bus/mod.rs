@@ -18,7 +18,16 @@ pub type Position = u64;
 pub trait Bus: Send + Sync + 'static {
     /// Puts an entry on the log. Waits, up to the bus's append deadline, while the log's bounded queue is full. An
     /// entry that is not on the log comes back.
-    fn append(&self, entry: Entry) -> impl Future<Output = Result<Position, (AppendError, Entry)>> + Send;
+    fn append(&self, entry: Entry) -> impl Future<Output = Result<Position, (AppendError, Entry)>> + Send {
+        self.append_with(entry, || {})
+    }
+
+    /// The same; `logged` runs when the entry is on the log and before any reader has it.
+    fn append_with(
+        &self,
+        entry: Entry,
+        logged: impl FnOnce() + Send,
+    ) -> impl Future<Output = Result<Position, (AppendError, Entry)>> + Send;
 }
 
 /// Why an entry is not on the log.
