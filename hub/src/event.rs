@@ -13,13 +13,12 @@ use parking_lot::Mutex;
 /// Text that is shared, never changed: room names, namespaces, user ids.
 pub type Text = Arc<str>;
 
-/// The public id of a socket: 20 random base64url characters, no secret, never the transport's id.
+/// 20 base64url characters of 15 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId([u8; 20]);
+struct RandomText([u8; 20]);
 
-impl SocketId {
-    /// A new id from 15 bytes of the system's randomness.
-    pub fn random() -> Self {
+impl RandomText {
+    fn new() -> Self {
         let mut raw = [0u8; 15];
         getrandom::fill(&mut raw).expect("the system has randomness: nothing works safely without");
         let mut text = [0u8; 20];
@@ -27,15 +26,34 @@ impl SocketId {
         Self(text)
     }
 
-    /// The id that `text` spells; `None` when it cannot be one.
-    pub fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 20] = text.as_bytes().try_into().ok()?;
         bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(bytes))
     }
 
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("only ASCII is ever stored")
+    }
+}
+
+/// The public id of a socket: 20 random base64url characters, no secret, never the transport's id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(RandomText);
+
+impl SocketId {
+    /// A new id from 15 bytes of the system's randomness.
+    pub fn random() -> Self {
+        Self(RandomText::new())
+    }
+
+    /// The id that `text` spells; `None` when it cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        RandomText::parse(text).map(Self)
+    }
+
     /// The 20 characters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("only ASCII is ever stored")
+        self.0.as_str()
     }
 }
 
@@ -48,6 +66,28 @@ impl fmt::Display for SocketId {
 impl fmt::Debug for SocketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The private id of a socket (`pid`): a secret of its client, who gets the socket back for it after a lost
+/// connection. It cannot be printed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PrivateId(RandomText);
+
+impl PrivateId {
+    /// A new id from 15 bytes of the system's randomness.
+    pub fn random() -> Self {
+        Self(RandomText::new())
+    }
+
+    /// The id that `text` spells; `None` when it cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        RandomText::parse(text).map(Self)
+    }
+
+    /// The 20 characters, for its client alone.
+    pub fn reveal(&self) -> &str {
+        self.0.as_str()
     }
 }
 
@@ -120,7 +160,7 @@ impl Default for Payload {
 }
 
 /// Whom an emit reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The socket that the event belongs to.
     Sender,

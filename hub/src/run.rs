@@ -18,13 +18,13 @@ use tower_http::services::ServeDir;
 use crate::{
     bus::MemoryBus,
     config::{Config, PluginConfig},
-    delivery::{Delivery, RetainedLimits},
+    delivery::{Delivery, LogLimits, RetainedLimits},
     event::Text,
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
         transport::{self, CloseReason, Transport},
     },
-    node::Node,
+    node::{Node, SessionSettings},
     pipeline::{
         Pipeline,
         chain::{Chains, Link, Matches},
@@ -60,6 +60,11 @@ pub async fn run(
             // a client that is in time with everything else must not be cut for its history
             replay_max_bytes: config.limits.send_queue_max_bytes / 2,
         },
+        LogLimits {
+            max_bytes: config.recovery.log_max_bytes,
+            keep: config.recovery.window + config.server.ping_interval + config.server.ping_timeout,
+            replay_max_bytes: config.limits.send_queue_max_bytes / 2,
+        },
     ));
     let limits = Limits {
         chain_timeout: config.limits.chain_timeout,
@@ -68,13 +73,15 @@ pub async fn run(
     };
     let store = open_store(&config)?;
     let pipeline = Pipeline::new(chains, limits, delivery.clone(), store.clone());
-    let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max);
+    let sessions = SessionSettings { window: config.recovery.window, suspended_max: config.recovery.suspended_max };
+    let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max, sessions);
     app.set_handler(node.clone());
     let transport = Transport::new(transport_settings(&config), app);
     let deliver = tokio::spawn({
         let (delivery, node) = (delivery.clone(), node.clone());
         async move { delivery.run(reader, node).await }
     });
+    let end_windows = tokio::spawn(node.clone().end_windows());
     let ready = Arc::new(AtomicBool::new(true));
     let router = router(&config, &transport, ready.clone());
     let address = listener.local_addr().context("the listener has no address")?;
@@ -88,10 +95,15 @@ pub async fn run(
             let grace_ends = Instant::now() + settings.shutdown_grace;
             ready.store(false, Ordering::Release);
             transport.shutdown(CloseReason::ServerShuttingDown).await;
+            let left = grace_ends.saturating_duration_since(Instant::now());
+            if tokio::time::timeout(left, node.end_sessions()).await.is_err() {
+                tracing::warn!("suspended sockets were left without their leave");
+            }
             node.drain(&delivery, grace_ends.saturating_duration_since(Instant::now())).await;
         }
     };
     let served = transport::serve(listener, router, transport.settings(), stopping).await;
+    end_windows.abort();
     deliver.abort();
     match tokio::time::timeout(transport.settings().close_timeout, store.sync()).await {
         Ok(Ok(())) => {}
@@ -187,6 +199,7 @@ fn socketio_settings(config: &Config) -> socketio::Settings {
         },
         namespaces: config.namespaces.allow.clone(),
         namespaces_per_connection_max: config.limits.namespaces_per_connection_max,
+        recovery: if config.recovery.window.is_zero() { Vec::new() } else { config.recovery.namespaces.clone() },
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use hub::{
-    delivery::{Delivery, RetainedLimits},
+    delivery::{Delivery, LogLimits, RetainedLimits},
     event::{Origin, Payload, SocketId, Subject, Text},
     gateway::socketio::{Codec, Encoding, PacketLimits},
     pipeline::{
@@ -53,6 +53,7 @@ async fn pipeline(engine: &Engine, file: &Path, plugins: usize) -> anyhow::Resul
         Codec::new(Encoding::Json, packet),
         1,
         RetainedLimits { per_room_max: 1, max_bytes: 1, replay_max_bytes: 1 },
+        LogLimits { max_bytes: 1, keep: Duration::ZERO, replay_max_bytes: 1 },
     ));
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
     Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))

@@ -17,6 +17,8 @@ pub struct Client {
     namespace: String,
     /// The public id.
     pub id: String,
+    /// What the server gave it to come back with.
+    pub private_id: Option<String>,
     next_ack: u64,
     events: VecDeque<Vec<Value>>,
 }
@@ -57,8 +59,14 @@ impl Client {
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", stream.peer_addr()?);
         let handshake = client_async(url, MaybeTlsStream::Plain(stream));
         let (stream, _) = timeout(DEADLINE, handshake).await.context("no handshake in time")??;
-        let mut client =
-            Self { stream, namespace: "/".into(), id: String::new(), next_ack: 0, events: VecDeque::new() };
+        let mut client = Self {
+            stream,
+            namespace: "/".into(),
+            id: String::new(),
+            private_id: None,
+            next_ack: 0,
+            events: VecDeque::new(),
+        };
         let open = client.text().await?;
         anyhow::ensure!(open.starts_with('0'), "no open packet: {open}");
         Ok(client)
@@ -75,6 +83,7 @@ impl Client {
             if let Some(body) = packet.strip_prefix(&format!("40{prefix}")) {
                 let body: Value = serde_json::from_str(body)?;
                 self.id = body["sid"].as_str().context("CONNECT without sid")?.to_owned();
+                self.private_id = body["pid"].as_str().map(str::to_owned);
                 return Ok(self);
             }
             if let Some(body) = packet.strip_prefix(&format!("44{prefix}")) {

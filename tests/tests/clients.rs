@@ -21,7 +21,11 @@ chain_timeout_ms = 100
 bus_append_timeout_ms = 50
 
 [namespaces]
-allow = ["/", "/custom", "/many-*", "/chat", "/filtered"]
+allow = ["/", "/custom", "/many-*", "/chat", "/filtered", "/back"]
+
+[recovery]
+namespaces = ["/back"]
+window_ms = 6000
 
 [[plugin]]
 name = "echo"
@@ -38,7 +42,7 @@ capabilities = ["credentials", "identity"]
 [[plugin]]
 name = "rooms"
 file = "{wasm:rooms}"
-namespaces = ["/chat", "/filtered"]
+namespaces = ["/chat", "/filtered", "/back"]
 
 [[plugin]]
 name = "word-filter"
@@ -107,6 +111,12 @@ async fn every_member_sees_the_same_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_hundred_clients_upgrade_without_a_gap() {
     javascript(&usual(), "upgrade.mjs", 180).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_has_missed_nothing() {
+    // a client that loses its connection in the middle of an upgrade learns of it by the missing ping alone
+    javascript(&config((1000, 1000), 45_000, "json"), "recovery.mjs", 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

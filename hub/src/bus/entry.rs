@@ -27,6 +27,11 @@ impl Entry {
         })
     }
 
+    /// Whether it holds nothing but answers to its own socket's acks.
+    pub fn is_answer(&self) -> bool {
+        self.effects.iter().all(|effect| matches!(effect, Effect::Ack { .. }))
+    }
+
     /// What it counts towards the bus's limit.
     pub fn len_bytes(&self) -> usize {
         self.effects.iter().map(Effect::len_bytes).sum()
@@ -40,6 +45,8 @@ pub enum Effect {
     Connect {
         user: Option<Text>,
     },
+    /// The socket's client is back on another connection: it is sent what it missed.
+    Recover,
     Emit(Emit),
     /// The answer to the client's ack number `id`.
     Ack {

@@ -19,12 +19,18 @@ const MASK: &str = "***";
 
 /// Every key with its value; keys that may be left out and hold nothing are left out.
 pub fn effective(config: &Config) -> Value {
-    let Config { namespaces, engine, log, plugins, .. } = config;
+    let Config { namespaces, recovery, engine, log, plugins, .. } = config;
     let format = LogFormat::WORDS.iter().find(|(_, format)| *format == log.format).map(|(word, _)| *word);
     let mut effective = json!({
         "server": server(config),
         "limits": limits(config),
         "namespaces": { "allow": patterns(&namespaces.allow) },
+        "recovery": {
+            "namespaces": patterns(&recovery.namespaces),
+            "window_ms": ms(recovery.window),
+            "suspended_max": recovery.suspended_max,
+            "log_max_bytes": recovery.log_max_bytes,
+        },
         "store": store(config),
         "engine": {
             "instances_max": engine.instances_max,

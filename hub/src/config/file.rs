@@ -11,7 +11,7 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Server, WORKERS,
+    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Server, WORKERS,
     check::check,
     error::Problem,
     hint,
@@ -76,7 +76,8 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let store = store(root);
     let engine = engine(root);
     let (defaults, plugins) = plugins(root, base, &limits);
-    let config = Config { server, limits, namespaces: namespaces(root), store, engine, log: log(root), plugins };
+    let (namespaces, recovery) = (namespaces(root), recovery(root));
+    let config = Config { server, limits, namespaces, recovery, store, engine, log: log(root), plugins };
     check(root, &config, &defaults);
     config
 }
@@ -232,6 +233,15 @@ fn namespaces(root: &Section<'_, '_>) -> Namespaces {
 
 /// Patterns for namespaces: `default` when nothing is written. `empty` says what to do in place of an empty list.
 fn patterns(section: &Section<'_, '_>, key: &'static str, default: &str, empty: &str) -> Vec<Pattern> {
+    let list = some_patterns(section, key);
+    if list.as_ref().is_some_and(Vec::is_empty) {
+        section.empty(key, empty);
+    }
+    list.unwrap_or_else(|| Pattern::parse(default).into_iter().collect())
+}
+
+/// Patterns for namespaces, if any are written.
+fn some_patterns(section: &Section<'_, '_>, key: &'static str) -> Option<Vec<Pattern>> {
     let read = |text: &str| match Pattern::parse(text) {
         Ok(pattern) if text.starts_with(['/', '*']) => Ok(pattern),
         Ok(_) => Err(format!(
@@ -240,11 +250,19 @@ fn patterns(section: &Section<'_, '_>, key: &'static str, default: &str, empty: 
         )),
         Err(error) => Err(error.to_string()),
     };
-    let list = section.list(key, read);
-    if list.as_ref().is_some_and(Vec::is_empty) {
-        section.empty(key, empty);
-    }
-    list.unwrap_or_else(|| Pattern::parse(default).into_iter().collect())
+    section.list(key, read)
+}
+
+fn recovery(root: &Section<'_, '_>) -> Recovery {
+    let section = root.section("recovery");
+    let recovery = Recovery {
+        namespaces: some_patterns(&section, "namespaces").unwrap_or_default(),
+        window: section.duration("window_ms", 0..DAY_MS + 1, Duration::from_secs(30)),
+        suspended_max: section.count("suspended_max", 1..10_000_001, 100_000),
+        log_max_bytes: section.count("log_max_bytes", 65_536..64 * GIB + 1, 64 << 20),
+    };
+    section.finish();
+    recovery
 }
 
 fn store(root: &Section<'_, '_>) -> store::Limits {

@@ -36,6 +36,7 @@ pub struct Config {
     pub server: Server,
     pub limits: Limits,
     pub namespaces: Namespaces,
+    pub recovery: Recovery,
     /// `[store]`: what plugins keep.
     pub store: store::Limits,
     pub engine: Engine,
@@ -117,6 +118,19 @@ pub struct Limits {
 pub struct Namespaces {
     /// Those that come to be when a client names them.
     pub allow: Vec<Pattern>,
+}
+
+/// `[recovery]`: sockets that come back after a lost connection.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Where they may. Events carry an offset there, as one more argument.
+    pub namespaces: Vec<Pattern>,
+    /// From the loss of a connection until the socket leaves; zero: at once, nobody comes back.
+    pub window: Duration,
+    /// Sockets without a connection; beyond it the oldest leave early.
+    pub suspended_max: usize,
+    /// What is kept for those who miss it.
+    pub log_max_bytes: usize,
 }
 
 /// `[engine]`: what all plugins share.

@@ -1,5 +1,6 @@
 //! This node's sockets and rooms, and the way of entries to them: one order for all members of a room.
 
+mod log;
 mod retained;
 mod table;
 
@@ -12,17 +13,22 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
 
-pub use self::retained::Limits as RetainedLimits;
 use self::{
-    retained::Retained,
+    log::{Ended, Log},
+    retained::{Message, Retained},
     table::{Member, Table},
+};
+pub use self::{
+    log::{Limits as LogLimits, Offset},
+    retained::Limits as RetainedLimits,
 };
 use crate::{
     bus::{Ask, Effect, Emit, Entry, MemoryReader, Order, OrderAct, Position},
     event::{Audience, SocketId, Target, Text},
     gateway::{
-        socketio::{Codec, PendingAsk, Socket},
+        socketio::{Codec, Mark, PendingAsk, Socket},
         transport::Packet,
     },
     pipeline::call::Rooms,
@@ -40,11 +46,19 @@ pub struct Delivery {
     codec: Codec,
     asks_pending_max: usize,
     namespaces: RwLock<HashMap<Text, Arc<Namespace>>>,
-    /// Sockets whose connect is on its way through the bus.
-    expected: Mutex<HashMap<SocketId, Arc<Socket>>>,
+    /// Sockets whose connect or recovery is on its way through the bus.
+    expected: Mutex<HashMap<SocketId, Expected>>,
     /// Every entry up to here was handed to its sockets.
     delivered: AtomicU64,
     retained: Mutex<Retained>,
+    /// Of namespaces whose sockets may come back.
+    log: Mutex<Log>,
+}
+
+/// A socket that is on its way.
+enum Expected {
+    Connect(Arc<Socket>),
+    Recovery { socket: Arc<Socket>, from: Option<Offset>, is_complete: oneshot::Sender<bool> },
 }
 
 /// One namespace on this node. Comes with its first socket and goes with its last.
@@ -86,7 +100,7 @@ impl Outgoing {
 
 impl Delivery {
     /// A node without sockets. `asks_pending_max`: of one socket.
-    pub fn new(codec: Codec, asks_pending_max: usize, retained: RetainedLimits) -> Self {
+    pub fn new(codec: Codec, asks_pending_max: usize, retained: RetainedLimits, log: LogLimits) -> Self {
         Self {
             codec,
             asks_pending_max,
@@ -94,6 +108,7 @@ impl Delivery {
             expected: Mutex::default(),
             delivered: AtomicU64::new(0),
             retained: Mutex::new(Retained::new(retained)),
+            log: Mutex::new(Log::new(log)),
         }
     }
 
@@ -109,10 +124,25 @@ impl Delivery {
 
     /// A socket whose connect is about to be appended.
     pub fn expect(&self, socket: Arc<Socket>) {
-        self.expected.lock().insert(socket.id(), socket);
+        self.expected.lock().insert(socket.id(), Expected::Connect(socket));
     }
 
-    /// Its connect was not appended after all.
+    /// A socket whose client is back: its recovery is about to be appended. `from`: the last packet it got; `None`: none.
+    /// At the recovery's place the CONNECT is answered and all that was missed is sent, on the socket's new connection,
+    /// where everything behind that place follows: then the answer is true. It is false, and nothing is changed, when not
+    /// all of it is there.
+    pub fn expect_recovery(&self, socket: Arc<Socket>, from: Option<Offset>) -> oneshot::Receiver<bool> {
+        let (is_complete, told) = oneshot::channel();
+        self.expected.lock().insert(socket.id(), Expected::Recovery { socket, from, is_complete });
+        told
+    }
+
+    /// Drops what nobody can have missed any more.
+    pub fn trim_log(&self) {
+        self.log.lock().trim();
+    }
+
+    /// Its connect or recovery was not appended after all.
     pub fn expect_no_more(&self, socket: SocketId) {
         self.expected.lock().remove(&socket);
     }
@@ -159,7 +189,8 @@ impl Delivery {
                     // no target, as an event's room that there is not, is nobody
                     let left_out = emit.audience.to.is_empty() || emit.audience.except.contains(&socket.id());
                     if !left_out && (!emit.volatile || socket.connection().is_writable()) {
-                        socket.send(&self.codec.event_packet(&entry.namespace, &emit.name, &emit.payload, None));
+                        let Emit { name, payload, .. } = &emit;
+                        socket.send(&self.codec.event_packet(&entry.namespace, name, payload, Mark::Nothing));
                     }
                 }
                 _ => tracing::error!("an entry that is not private took the private way"),
@@ -174,10 +205,15 @@ impl Delivery {
         for effect in entry.effects {
             match (effect, &own) {
                 (Effect::Connect { user }, _) => {
-                    let Some(socket) = entry.socket.and_then(|id| self.expected.lock().remove(&id)) else { continue };
+                    let expected = entry.socket.and_then(|id| self.expected.lock().remove(&id));
+                    let Some(Expected::Connect(socket)) = expected else { continue };
                     namespace = self.namespaces.write().entry(entry.namespace.clone()).or_default().clone();
-                    outgoing.give_one(&socket, &self.codec.connect_packet(&entry.namespace, socket.id()));
-                    own = Some(namespace.table.write().add(socket, user));
+                    outgoing.give_one(&socket, &self.connect_packet(&socket));
+                    let since = self.log.lock().last();
+                    own = Some(namespace.table.write().add(socket, user, since));
+                }
+                (Effect::Recover, _) => {
+                    own = self.recover(&namespace, entry.socket, own.take(), outgoing);
                 }
                 (Effect::Emit(emit), _) => self.emit(&entry.namespace, &namespace, entry.socket, &emit, outgoing),
                 (Effect::Order(order), _) => self.order(&namespace, entry.socket, order, followers),
@@ -186,14 +222,12 @@ impl Delivery {
                     outgoing.give_one(&member.socket, &self.codec.ack_packet(&entry.namespace, id, &payload));
                 }
                 (Effect::Join { room, replay }, Some(member)) => {
-                    if replay > 0 {
-                        for packet in self.retained.lock().last(&entry.namespace, &room, replay) {
-                            outgoing.give_one(&member.socket, &packet);
-                        }
-                    }
-                    namespace.table.write().join(member, room);
+                    let retained = self.retained.lock().last(&entry.namespace, &room, replay);
+                    retained.iter().for_each(|message| self.replay(message, &member.socket, outgoing));
+                    let since = self.log.lock().last();
+                    namespace.table.write().join(member, room, since);
                 }
-                (Effect::Leave(room), Some(member)) => namespace.table.write().leave(member, &room),
+                (Effect::Leave(room), Some(member)) => self.leave(&namespace, member, room),
                 (Effect::Disconnect { tell }, Some(member)) => {
                     if tell {
                         outgoing.give_one(&member.socket, &self.codec.disconnect_packet(&entry.namespace));
@@ -210,9 +244,68 @@ impl Delivery {
         }
     }
 
+    fn connect_packet(&self, socket: &Socket) -> Arc<Packet> {
+        self.codec.connect_packet(socket.namespace(), socket.id(), socket.private_id())
+    }
+
+    /// Sends what was missed and lets the socket's new connection take the old one's place, or does nothing.
+    fn recover(
+        &self,
+        namespace: &Namespace,
+        socket: Option<SocketId>,
+        member: Option<Arc<Member>>,
+        outgoing: &mut Outgoing,
+    ) -> Option<Arc<Member>> {
+        let expected = socket.and_then(|id| self.expected.lock().remove(&id));
+        let Some(Expected::Recovery { socket, from, is_complete }) = expected else { return member };
+        let missed = member.as_ref().and_then(|member| member.missed(&self.log.lock(), from));
+        let (Some(missed), Some(member)) = (missed, &member) else {
+            let _ = is_complete.send(false);
+            return member;
+        };
+        outgoing.give_one(&socket, &self.connect_packet(&socket));
+        missed.iter().for_each(|packet| outgoing.give_one(&socket, packet));
+        let id = socket.id();
+        let mut table = namespace.table.write();
+        table.replace(member, socket);
+        let _ = is_complete.send(true);
+        table.socket(id)
+    }
+
+    /// Sends a retained message to one who joins; a socket that may come back can miss it like any other.
+    fn replay(&self, message: &Message, socket: &Arc<Socket>, outgoing: &mut Outgoing) {
+        let namespace = socket.namespace();
+        let packet = if socket.private_id().is_some() {
+            let mut log = self.log.lock();
+            let offset = log.next();
+            let packet = message.packet(&self.codec, namespace, Mark::Offset(offset));
+            let place = (namespace.clone(), Target::Socket(socket.id()));
+            log.add(place, offset, packet.clone(), Arc::default());
+            packet
+        } else {
+            message.packet(&self.codec, namespace, Mark::Nothing)
+        };
+        outgoing.give_one(socket, &packet);
+    }
+
+    fn leave(&self, namespace: &Namespace, member: &Arc<Member>, room: Text) {
+        let place = (member.socket.namespace().clone(), Target::Room(room.clone()));
+        let mut log = self.log.lock();
+        let ended = member.socket.private_id().is_some().then(|| Ended { at: log.last(), last: log.last_of(&place) });
+        let mut table = namespace.table.write();
+        table.leave(member, &room, ended);
+        if !table.reaches(&place.1) {
+            log.leave(&place);
+        }
+    }
+
     fn remove(&self, name: &Text, namespace: &Arc<Namespace>, member: &Arc<Member>) {
         let mut table = namespace.table.write();
-        table.remove(member);
+        let rooms = table.remove(member);
+        let targets = rooms.into_iter().map(Target::Room).chain(member.user().cloned().map(Target::User));
+        let targets = targets.chain([Target::Socket(member.socket.id()), Target::Everyone]);
+        let mut log = self.log.lock();
+        targets.filter(|target| !table.reaches(target)).for_each(|target| log.leave(&(name.clone(), target)));
         if table.len() == 0 {
             drop(table);
             // delivery is the only writer: nobody has joined in between
@@ -222,27 +315,61 @@ impl Delivery {
 
     fn emit(&self, name: &Text, namespace: &Namespace, sender: Option<SocketId>, emit: &Emit, outgoing: &mut Outgoing) {
         let table = namespace.table.read();
-        let mut packet = None;
         if emit.retain > 0 {
-            let packet = packet.insert(self.codec.event_packet(name, &emit.name, &emit.payload, None));
+            let message = Message::new(emit.name.clone(), emit.payload.clone());
             let mut retained = self.retained.lock();
             for (n, target) in emit.audience.to.iter().enumerate() {
                 if let Target::Room(room) = target
                     && !emit.audience.to[..n].contains(target)
                 {
-                    retained.add(name, room, packet, emit.retain);
+                    retained.add(name, room, &message, emit.retain);
                 }
             }
         }
+        let encode = |mark| self.codec.event_packet(name, &emit.name, &emit.payload, mark);
+        let mut marked = table.has_recoverable().then(|| self.marked(name, &table, sender, emit, encode));
+        let mut plain = None;
         let direct = outgoing.direct && table.audience_size(&emit.audience.to) <= FLUSH_BURST;
         table.each(&emit.audience, sender, |member| {
             let socket = &member.socket;
             if emit.volatile && !socket.connection().is_writable() {
                 return;
             }
-            let packet = packet.get_or_insert_with(|| self.codec.event_packet(name, &emit.name, &emit.payload, None));
+            let packet = match &mut marked {
+                Some(marked) if socket.private_id().is_some() => marked,
+                _ => plain.get_or_insert_with(|| encode(Mark::Nothing)),
+            };
             outgoing.give(socket, packet, direct);
         });
+    }
+
+    /// An emit's packet with its offset, in the log for those who miss it. A volatile one is never missed: it carries the
+    /// offset of what went before it.
+    fn marked(
+        &self,
+        namespace: &Text,
+        table: &Table,
+        sender: Option<SocketId>,
+        emit: &Emit,
+        encode: impl Fn(Mark) -> Arc<Packet>,
+    ) -> Arc<Packet> {
+        let mut log = self.log.lock();
+        if emit.volatile {
+            return encode(Mark::Offset(log.last()));
+        }
+        let offset = log.next();
+        let packet = encode(Mark::Offset(offset));
+        let except: Arc<[SocketId]> = emit.audience.except.as_slice().into();
+        for (n, target) in emit.audience.to.iter().enumerate() {
+            let target = match (target, sender) {
+                (Target::Sender, Some(id)) => Target::Socket(id),
+                (target, _) => target.clone(),
+            };
+            if table.reaches(&target) && !emit.audience.to[..n].contains(&target) {
+                log.add((namespace.clone(), target), offset, packet.clone(), except.clone());
+            }
+        }
+        packet
     }
 
     fn order(&self, namespace: &Namespace, sender: Option<SocketId>, order: Order, followers: &dyn Followers) {
@@ -256,12 +383,12 @@ impl Delivery {
 
     fn ask(&self, name: &Text, namespace: &Namespace, ask: Ask, outgoing: &mut Outgoing, followers: &dyn Followers) {
         let pending = PendingAsk { plugin: ask.plugin.clone(), tag: ask.tag.clone() };
-        let member = namespace.table.read().socket(ask.socket);
+        let member = namespace.table.read().socket(ask.socket).filter(|m| m.socket.connection().closed().is_none());
         let noted =
             member.and_then(|m| Some((m.socket.note_ask(pending.clone(), self.asks_pending_max)?, m.socket.clone())));
         match noted {
             Some((id, socket)) => {
-                outgoing.give_one(&socket, &self.codec.event_packet(name, &ask.name, &ask.payload, Some(id)));
+                outgoing.give_one(&socket, &self.codec.event_packet(name, &ask.name, &ask.payload, Mark::Ack(id)));
                 followers.asked(socket, id, &ask);
             }
             None => followers.ask_failed(name.clone(), pending),

@@ -2,10 +2,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-use crate::{event::Text, gateway::transport::Packet};
+use crate::{
+    event::{Payload, Text},
+    gateway::{
+        socketio::{Codec, Mark},
+        transport::Packet,
+    },
+};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -18,17 +24,47 @@ pub struct Limits {
     pub replay_max_bytes: usize,
 }
 
-/// What a room and a packet of it count beside their texts.
+/// What a room and a message of it count beside their texts.
 const FIXED_BYTES: usize = 256;
 
-fn size(packet: &Packet) -> usize {
-    packet.frames().len() + FIXED_BYTES
+/// A message, and the packet for those whose events carry no offset, encoded once.
+pub struct Message {
+    name: Text,
+    payload: Payload,
+    plain: OnceLock<Arc<Packet>>,
+}
+
+impl Message {
+    pub fn new(name: Text, payload: Payload) -> Arc<Self> {
+        Arc::new(Self { name, payload, plain: OnceLock::new() })
+    }
+
+    /// The packet that carries this mark.
+    pub fn packet(&self, codec: &Codec, namespace: &str, mark: Mark) -> Arc<Packet> {
+        match mark {
+            Mark::Nothing => self.plain.get_or_init(|| self.encoded(codec, namespace, mark)).clone(),
+            mark => self.encoded(codec, namespace, mark),
+        }
+    }
+
+    fn encoded(&self, codec: &Codec, namespace: &str, mark: Mark) -> Arc<Packet> {
+        codec.event_packet(namespace, &self.name, &self.payload, mark)
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.name.len() + self.payload.len_bytes()
+    }
+
+    /// With its packet.
+    fn bytes(&self) -> usize {
+        2 * self.text_bytes() + FIXED_BYTES
+    }
 }
 
 /// A namespace and a room in it.
 type Place = (Text, Text);
 
-/// Retained messages as they went out, encoded once.
+/// Retained messages.
 pub struct Retained {
     limits: Limits,
     rooms: HashMap<Place, Room>,
@@ -40,7 +76,7 @@ pub struct Retained {
 
 #[derive(Default)]
 struct Room {
-    packets: VecDeque<Arc<Packet>>,
+    messages: VecDeque<Arc<Message>>,
     bytes: usize,
     last: u64,
 }
@@ -51,7 +87,7 @@ impl Retained {
     }
 
     /// Keeps a message among the last `keep` of its room.
-    pub fn add(&mut self, namespace: &Text, room: &Text, packet: &Arc<Packet>, keep: u32) {
+    pub fn add(&mut self, namespace: &Text, room: &Text, message: &Arc<Message>, keep: u32) {
         let keep = (keep as usize).min(self.limits.per_room_max);
         if keep == 0 {
             return;
@@ -60,13 +96,13 @@ impl Retained {
         let kept = self.rooms.entry(place.clone()).or_default();
         self.bytes -= kept.bytes;
         self.by_age.remove(&kept.last);
-        kept.packets.push_back(packet.clone());
+        kept.messages.push_back(message.clone());
         if kept.bytes == 0 {
             kept.bytes = 2 * (namespace.len() + room.len()) + FIXED_BYTES;
         }
-        kept.bytes += size(packet);
-        while kept.packets.len() > keep {
-            kept.bytes -= kept.packets.pop_front().map_or(0, |p| size(&p));
+        kept.bytes += message.bytes();
+        while kept.messages.len() > keep {
+            kept.bytes -= kept.messages.pop_front().map_or(0, |m| m.bytes());
         }
         self.last += 1;
         kept.last = self.last;
@@ -79,15 +115,15 @@ impl Retained {
     }
 
     /// The last `n` messages of a room, oldest first.
-    pub fn last(&self, namespace: &Text, room: &Text, n: u32) -> Vec<Arc<Packet>> {
+    pub fn last(&self, namespace: &Text, room: &Text, n: u32) -> Vec<Arc<Message>> {
         let Some(kept) = self.rooms.get(&(namespace.clone(), room.clone())) else { return Vec::new() };
         let mut left = self.limits.replay_max_bytes;
-        let fits = |packet: &&Arc<Packet>| {
-            let fits = packet.frames().len() <= left;
-            left = left.saturating_sub(packet.frames().len());
+        let fits = |message: &&Arc<Message>| {
+            let fits = message.text_bytes() <= left;
+            left = left.saturating_sub(message.text_bytes());
             fits
         };
-        let mut newest: Vec<_> = kept.packets.iter().rev().take(n as usize).take_while(fits).cloned().collect();
+        let mut newest: Vec<_> = kept.messages.iter().rev().take(n as usize).take_while(fits).cloned().collect();
         newest.reverse();
         newest
     }
@@ -96,46 +132,34 @@ impl Retained {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::Payload,
-        gateway::socketio::{Codec, Encoding, PacketLimits},
-    };
 
-    fn packet(name: &str) -> Arc<Packet> {
-        let limits = PacketLimits {
-            event_name_max_bytes: 64,
-            attachments_max: 1,
-            attachments_max_bytes: 64,
-            namespace_max_bytes: 64,
-        };
-        Codec::new(Encoding::Json, limits).event_packet("/", name, &Payload::default(), None)
+    fn message(name: &str) -> Arc<Message> {
+        Message::new(name.into(), Payload::default())
     }
 
     fn names(retained: &Retained, room: &str, n: u32) -> Vec<String> {
-        let packets = retained.last(&"/".into(), &room.into(), n);
-        let text = |p: &Arc<Packet>| String::from_utf8_lossy(p.frames()).split('"').nth(1).unwrap_or("").to_owned();
-        packets.iter().map(text).collect()
+        retained.last(&"/".into(), &room.into(), n).iter().map(|m| m.name.to_string()).collect()
     }
 
     #[test]
     fn a_room_keeps_its_last_messages() {
         let mut retained = Retained::new(Limits { per_room_max: 3, max_bytes: 10_000, replay_max_bytes: 10_000 });
         for name in ["a", "b", "c", "d", "e"] {
-            retained.add(&"/".into(), &"tea".into(), &packet(name), 100);
+            retained.add(&"/".into(), &"tea".into(), &message(name), 100);
         }
         assert_eq!(names(&retained, "tea", 100), ["c", "d", "e"]);
         assert_eq!(names(&retained, "tea", 2), ["d", "e"]);
-        retained.add(&"/".into(), &"tea".into(), &packet("f"), 1);
+        retained.add(&"/".into(), &"tea".into(), &message("f"), 1);
         assert_eq!(names(&retained, "tea", 100), ["f"]);
         assert!(names(&retained, "coffee", 100).is_empty());
     }
 
     #[test]
     fn rooms_that_are_silent_for_longest_lose_theirs_first() {
-        let bytes = 4 * size(&packet("a")) + 2 * (2 * (1 + 1) + FIXED_BYTES);
+        let bytes = 4 * message("a").bytes() + 2 * (2 * (1 + 1) + FIXED_BYTES);
         let mut retained = Retained::new(Limits { per_room_max: 10, max_bytes: bytes, replay_max_bytes: 10_000 });
         for (room, name) in [("1", "a"), ("2", "b"), ("1", "c"), ("3", "d"), ("3", "e")] {
-            retained.add(&"/".into(), &room.into(), &packet(name), 10);
+            retained.add(&"/".into(), &room.into(), &message(name), 10);
         }
         assert!(names(&retained, "2", 10).is_empty());
         assert_eq!((names(&retained, "1", 10).len(), names(&retained, "3", 10).len()), (2, 2));

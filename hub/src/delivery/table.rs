@@ -10,29 +10,79 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::log::{Ended, Log, Offset, Span};
 use crate::{
     event::{Audience, SocketId, Target, Text},
-    gateway::socketio::Socket,
+    gateway::{socketio::Socket, transport::Packet},
 };
+
+/// Rooms that a socket has left, of which packets may still be on their way when its connection is lost.
+const PAST_ROOMS_MAX: usize = 32;
 
 /// A socket in its namespace.
 pub struct Member {
     pub socket: Arc<Socket>,
     user: Option<Text>,
+    /// The last packet before it came.
+    since: Offset,
     /// Where it stands in each of its rooms, in the order of joining.
     slots: Mutex<Vec<Slot>>,
+    /// The rooms that it has left, for sockets that may come back.
+    past: Mutex<Past>,
     /// The number of the last emit that reached it or left it out.
     stamp: AtomicU64,
 }
 
+#[derive(Clone)]
 struct Slot {
     room: Text,
     index: usize,
+    /// The last packet before it joined.
+    since: Offset,
+}
+
+/// What a socket was reached through earlier.
+#[derive(Clone, Default)]
+struct Past {
+    spans: Vec<Span>,
+    /// Who missed something before this packet cannot be told what.
+    forgotten: Offset,
 }
 
 impl Member {
     pub fn is_in(&self, room: &str) -> bool {
         self.slots.lock().iter().any(|s| &*s.room == room)
+    }
+
+    pub fn user(&self) -> Option<&Text> {
+        self.user.as_ref()
+    }
+
+    /// What its client missed after `from`; without one, since it came. `None`: nobody knows any more, or it is too much.
+    pub fn missed(&self, log: &Log, from: Option<Offset>) -> Option<Vec<Arc<Packet>>> {
+        let from = from.unwrap_or_default().max(self.since);
+        let past = self.past.lock();
+        if from < past.forgotten || from > log.last() {
+            return None;
+        }
+        let own = [Target::Everyone, Target::Socket(self.socket.id())].into_iter();
+        let own = own.chain(self.user.clone().map(Target::User));
+        let own = own.map(|target| Span { target, after: self.since, ended: None });
+        let slots = self.slots.lock();
+        let rooms = slots.iter().map(|s| Span { target: Target::Room(s.room.clone()), after: s.since, ended: None });
+        let spans = own.chain(rooms).chain(past.spans.iter().cloned());
+        log.missed(self.socket.namespace(), self.socket.id(), from, spans)
+    }
+
+    /// Notes that it has left a room, whose last packet was `ended.last`.
+    fn note_past(&self, slot: Slot, ended: Ended) {
+        let mut past = self.past.lock();
+        if past.spans.len() == PAST_ROOMS_MAX
+            && let Some(Ended { at, .. }) = past.spans.remove(0).ended
+        {
+            past.forgotten = past.forgotten.max(at);
+        }
+        past.spans.push(Span { target: Target::Room(slot.room), after: slot.since, ended: Some(ended) });
     }
 }
 
@@ -42,6 +92,8 @@ pub struct Table {
     sockets: HashMap<SocketId, Arc<Member>>,
     rooms: HashMap<Text, Vec<Arc<Member>>>,
     users: HashMap<Text, Vec<Arc<Member>>>,
+    /// Sockets that may come back.
+    recoverable: usize,
     /// Numbers emits, so that a socket is reached once however many targets name it.
     emits: AtomicU64,
 }
@@ -63,9 +115,13 @@ impl Table {
         self.rooms.get(room).map_or_else(Vec::new, |m| m.iter().take(limit).map(|m| m.socket.id()).collect())
     }
 
-    pub fn add(&mut self, socket: Arc<Socket>, user: Option<Text>) -> Arc<Member> {
+    /// `since`: the last packet before it.
+    pub fn add(&mut self, socket: Arc<Socket>, user: Option<Text>, since: Offset) -> Arc<Member> {
         let id = socket.id();
-        let member = Arc::new(Member { socket, user, slots: Mutex::default(), stamp: AtomicU64::new(0) });
+        self.recoverable += usize::from(socket.private_id().is_some());
+        let member =
+            Member { socket, user, since, slots: Mutex::default(), past: Mutex::default(), stamp: AtomicU64::new(0) };
+        let member = Arc::new(member);
         self.sockets.insert(id, member.clone());
         if let Some(user) = &member.user {
             self.users.entry(user.clone()).or_default().push(member.clone());
@@ -73,45 +129,90 @@ impl Table {
         member
     }
 
-    /// Out of its rooms and the namespace.
-    pub fn remove(&mut self, member: &Arc<Member>) {
-        let rooms: Vec<Text> = member.slots.lock().iter().map(|s| s.room.clone()).collect();
-        for room in rooms {
-            self.leave(member, &room);
+    /// The member's socket has another connection: it stands in all places where the old one stood.
+    pub fn replace(&mut self, member: &Arc<Member>, socket: Arc<Socket>) {
+        let new = Arc::new(Member {
+            socket,
+            user: member.user.clone(),
+            since: member.since,
+            slots: Mutex::new(member.slots.lock().clone()),
+            past: Mutex::new(std::mem::take(&mut *member.past.lock())),
+            stamp: AtomicU64::new(0),
+        });
+        for slot in new.slots.lock().iter() {
+            if let Some(members) = self.rooms.get_mut(&slot.room) {
+                members[slot.index] = new.clone();
+            }
         }
-        self.sockets.remove(&member.socket.id());
-        let Some(user) = &member.user else { return };
-        if let Some(sockets) = self.users.get_mut(user) {
+        let sockets = member.user.as_ref().and_then(|user| self.users.get_mut(user));
+        for theirs in sockets.into_iter().flatten().filter(|theirs| Arc::ptr_eq(theirs, member)) {
+            *theirs = new.clone();
+        }
+        self.sockets.insert(new.socket.id(), new);
+    }
+
+    /// Whether any of its sockets may come back after a lost connection.
+    pub fn has_recoverable(&self) -> bool {
+        self.recoverable > 0
+    }
+
+    /// Whether anybody is reached.
+    pub fn reaches(&self, target: &Target) -> bool {
+        match target {
+            Target::Socket(id) => self.sockets.contains_key(id),
+            target => self.audience_size(std::slice::from_ref(target)) > 0,
+        }
+    }
+
+    /// Out of its rooms and the namespace. Gives the rooms it was in, in the order of joining.
+    pub fn remove(&mut self, member: &Arc<Member>) -> Vec<Text> {
+        let rooms: Vec<Text> = member.slots.lock().iter().map(|s| s.room.clone()).collect();
+        for room in &rooms {
+            self.leave(member, room, None);
+        }
+        if let Some(member) = self.sockets.remove(&member.socket.id()) {
+            self.recoverable -= usize::from(member.socket.private_id().is_some());
+        }
+        if let Some(user) = &member.user
+            && let Some(sockets) = self.users.get_mut(user)
+        {
             sockets.retain(|m| !Arc::ptr_eq(m, member));
             if sockets.is_empty() {
                 self.users.remove(user);
             }
         }
+        rooms
     }
 
-    pub fn join(&mut self, member: &Arc<Member>, room: Text) {
+    /// `since`: the last packet before it.
+    pub fn join(&mut self, member: &Arc<Member>, room: Text, since: Offset) {
         if member.is_in(&room) {
             return;
         }
         let members = self.rooms.entry(room.clone()).or_default();
         let mut slots = member.slots.lock();
         slots.reserve_exact(1);
-        slots.push(Slot { room, index: members.len() });
+        slots.push(Slot { room, index: members.len(), since });
         members.push(member.clone());
     }
 
-    pub fn leave(&mut self, member: &Arc<Member>, room: &str) {
+    /// `ended`: noted for sockets that may come back.
+    pub fn leave(&mut self, member: &Arc<Member>, room: &str, ended: Option<Ended>) {
         let slot = {
             let mut slots = member.slots.lock();
             let Some(at) = slots.iter().position(|s| &*s.room == room) else { return };
             slots.remove(at)
         };
+        let index = slot.index;
+        if let Some(ended) = ended {
+            member.note_past(slot, ended);
+        }
         let Some(members) = self.rooms.get_mut(room) else { return };
-        members.swap_remove(slot.index);
-        if let Some(moved) = members.get(slot.index) {
+        members.swap_remove(index);
+        if let Some(moved) = members.get(index) {
             let mut slots = moved.slots.lock();
             if let Some(theirs) = slots.iter_mut().find(|s| &*s.room == room) {
-                theirs.index = slot.index;
+                theirs.index = index;
             }
         }
         if members.is_empty() {

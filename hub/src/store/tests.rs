@@ -162,13 +162,13 @@ async fn limits_have_names(store: &LocalStore) {
 }
 
 async fn a_key_ends_when_its_time_has_come(store: &LocalStore) {
-    let short = Op::Set { value: "1".into(), ttl_ms: Some(60) };
+    let short = Op::Set { value: "1".into(), ttl_ms: Some(800) };
     commit(store, vec![write("a", short.clone()), write("b", short), set("c", "1")]).await.unwrap();
     assert!(get(store, "a").await.is_some());
     store.sync().await.unwrap();
     commit(store, vec![set("b", "2")]).await.unwrap();
     let one_key = store.used_bytes(&scope("/")) / 3;
-    tokio::time::sleep(Duration::from_millis(80)).await;
+    tokio::time::sleep(Duration::from_millis(850)).await;
     assert_eq!((get(store, "a").await, get(store, "b").await), (None, Some(b"2".into())));
     // what it took up is given back in time
     for _ in 0..200 {

@@ -66,6 +66,12 @@ bus_append_timeout_ms = 2014
 chain_timeout_ms = 2015
 shutdown_grace_ms = 2020
 
+[recovery]
+namespaces = ["/room-*"]
+window_ms = 3001
+suspended_max = 3002
+log_max_bytes = 70_001
+
 [store]
 value_max_bytes = 300
 scope_max_bytes = 5000
@@ -235,7 +241,7 @@ fn the_log_has_a_line_for_each_table() {
     .unwrap();
     let lines = config.lines();
     let sections: Vec<&str> = lines.iter().map(|(section, _)| &**section).collect();
-    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "server", "store"]);
+    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "recovery", "server", "store"]);
     let values = |section: &str| &lines.iter().find(|(name, _)| name == section).unwrap().1;
     assert_eq!(values("log"), "format=json level=info");
     assert_eq!(values("namespaces"), "allow=[/]");

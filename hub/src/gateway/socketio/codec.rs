@@ -1,6 +1,6 @@
 //! Socket.IO packets to what the hub works with, and back. The payload stays text, checked once.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -15,7 +15,7 @@ use socketioxide_parser_msgpack::MsgPackParser;
 
 use super::msgpack;
 use crate::{
-    event::{Payload, SocketId, Text},
+    event::{Payload, PrivateId, SocketId, Text},
     gateway::transport::Packet,
 };
 
@@ -64,6 +64,16 @@ pub enum Body {
         id: i64,
         payload: Payload,
     },
+}
+
+/// What an event for clients carries beside its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Nothing,
+    /// The number under which an answer is awaited.
+    Ack(i64),
+    /// One more argument at the end, a text: what the client shows when it comes back, so that it gets what came after.
+    Offset(u64),
 }
 
 /// Why a client's packet is none. Its connection is closed with `parse error`.
@@ -218,19 +228,24 @@ impl Codec {
     }
 
     /// An event for clients, encoded once for all of them.
-    pub fn event_packet(&self, namespace: &str, name: &str, payload: &Payload, ack: Option<i64>) -> Arc<Packet> {
+    pub fn event_packet(&self, namespace: &str, name: &str, payload: &Payload, mark: Mark) -> Arc<Packet> {
         let args = payload.args.trim();
         let rest = args.strip_prefix('[').unwrap_or(args).trim_start();
-        let mut text = String::with_capacity(name.len() + rest.len() + 4);
+        let mut text = String::with_capacity(name.len() + rest.len() + 28);
         text.push('[');
         text.push_str(&serde_json::Value::from(name).to_string());
         if rest != "]" {
             text.push(',');
         }
         text.push_str(rest);
+        if let Mark::Offset(offset) = mark {
+            text.pop();
+            // a `String` takes every text
+            let _ = write!(text, ",\"{offset}\"]");
+        }
         let value = self.value(text, &payload.attachments);
         let mut packet = RawPacket::event(Str::copy_from_slice(namespace), value);
-        if let Some(id) = ack {
+        if let Mark::Ack(id) = mark {
             packet.inner.set_ack_id(id);
         }
         self.encode(packet)
@@ -242,9 +257,13 @@ impl Codec {
         self.encode(RawPacket::ack(Str::copy_from_slice(namespace), value, id))
     }
 
-    /// CONNECT as the server answers it.
-    pub fn connect_packet(&self, namespace: &str, id: SocketId) -> Arc<Packet> {
-        let value = self.value(format!("{{\"sid\":\"{id}\"}}"), &[]);
+    /// CONNECT as the server answers it. A private id tells the client that it may come back.
+    pub fn connect_packet(&self, namespace: &str, id: SocketId, private_id: Option<PrivateId>) -> Arc<Packet> {
+        let value = match private_id {
+            Some(private_id) => format!("{{\"sid\":\"{id}\",\"pid\":\"{}\"}}", private_id.reveal()),
+            None => format!("{{\"sid\":\"{id}\"}}"),
+        };
+        let value = self.value(value, &[]);
         self.encode(RawPacket::connect(Str::copy_from_slice(namespace), Some(value)))
     }
 

@@ -15,15 +15,16 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use serde::Deserialize;
 use socketioxide_core::{Str, parser::ParserState};
 
 pub use self::{
-    codec::{Body, Codec, Encoding, Incoming, PacketLimits},
+    codec::{Body, Codec, Encoding, Incoming, Mark, PacketLimits},
     socket::{Message, PendingAsk, Socket},
 };
 use super::transport::{self, Application, CloseReason, Handshake};
 use crate::{
-    event::{Credentials, Payload, SocketId, Subject, Text},
+    event::{Credentials, Payload, PrivateId, SocketId, Subject, Text},
     pattern::Pattern,
 };
 
@@ -32,14 +33,44 @@ pub type Connection = transport::Connection<SocketIo>;
 
 /// What becomes of a client's packets. One socket's calls come one after the other, each awaited before the next.
 pub trait Handler: Send + Sync + 'static {
+    /// CONNECT of a client that was here before: the socket that it had, on this connection, when it was sent all that it
+    /// missed. `None`: nothing is left of that socket, it connects as if it was new.
+    fn recover(&self, wanted: Recovery, connection: Arc<Connection>) -> Handling<'_, Option<Arc<Socket>>>;
     /// CONNECT. `Ok`: its answer is on its way. `Err`: the body of CONNECT_ERROR.
     fn connect(&self, socket: Arc<Socket>, auth: Payload) -> Handling<'_, Result<(), String>>;
     /// An event.
     fn message(&self, socket: Arc<Socket>, message: Message) -> Handling<'_, ()>;
     /// The client's answer to the ask with this id.
     fn answer(&self, socket: Arc<Socket>, id: i64, payload: Payload) -> Handling<'_, ()>;
-    /// The socket's end, once, behind all its other events. `by_client`: it asked for it.
-    fn disconnect(&self, socket: Arc<Socket>, reason: Text, by_client: bool) -> Handling<'_, ()>;
+    /// The socket's end because its client asked for it, once, behind all its other events.
+    fn disconnect(&self, socket: Arc<Socket>, reason: Text) -> Handling<'_, ()>;
+    /// The end of the socket's connection, behind all that came over it.
+    fn lost(&self, socket: Arc<Socket>, reason: CloseReason) -> Handling<'_, ()>;
+}
+
+/// Which socket a client wants back.
+#[derive(Clone)]
+pub struct Recovery {
+    pub private_id: PrivateId,
+    pub namespace: Text,
+    /// The last packet that it got; `None`: none.
+    pub offset: Option<u64>,
+}
+
+impl Recovery {
+    /// What the stock client puts into its auth payload: `pid`, and `offset` when it got an event.
+    fn parse(namespace: &Text, auth: &Payload) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Shown {
+            pid: String,
+            offset: Option<String>,
+        }
+
+        let (Shown { pid, offset },) = serde_json::from_str(&auth.args).ok()?;
+        // an offset that is none was never reached: its client is not told that it missed nothing
+        let offset = offset.map(|text| text.parse().unwrap_or(u64::MAX));
+        Some(Self { private_id: PrivateId::parse(&pid)?, namespace: namespace.clone(), offset })
+    }
 }
 
 /// A handler's work on one packet.
@@ -54,7 +85,12 @@ pub struct Settings {
     pub namespaces: Vec<Pattern>,
     /// Namespaces of one connection, those it has left included.
     pub namespaces_per_connection_max: usize,
+    /// Namespaces whose sockets may come back after a lost connection. Their events carry an offset.
+    pub recovery: Vec<Pattern>,
 }
+
+/// The query parameter by which a client declines offsets, and with them its way back: `recovery=0`.
+const DECLINE: (&str, &str) = ("recovery", "0");
 
 /// The Socket.IO application on the transport.
 pub struct SocketIo {
@@ -108,7 +144,7 @@ impl SocketIo {
             (Body::Disconnect, Some(socket)) => {
                 connection.session().forget(&socket);
                 if socket.leave() {
-                    handler.disconnect(socket, "client namespace disconnect".into(), true).await;
+                    handler.disconnect(socket, "client namespace disconnect".into()).await;
                 }
             }
         }
@@ -126,21 +162,32 @@ impl SocketIo {
         if session.sockets.lock().len() >= self.settings.namespaces_per_connection_max {
             return refuse(r#"{"message":"Too many namespaces","data":{"code":"limit_exceeded"}}"#);
         }
+        let recovers = self.settings.recovery.iter().any(|p| p.matches(&namespace))
+            && connection.handshake().query(DECLINE.0).as_deref() != Some(DECLINE.1);
+        if recovers
+            && let Some(wanted) = Recovery::parse(&namespace, &auth)
+            && let Some(socket) = handler.recover(wanted, connection.clone()).await
+        {
+            return session.enter(socket);
+        }
         let address = Text::from(connection.handshake().address().to_string());
         let credentials: Arc<dyn Credentials> = connection.clone();
         let subject = Subject::new(SocketId::random(), namespace.clone(), Some(address), Some(credentials));
-        let socket = Socket::new(Arc::new(subject), connection.clone());
+        let private_id = recovers.then(PrivateId::random);
+        let socket = Socket::new(Arc::new(subject), connection.clone(), private_id);
         match handler.connect(socket.clone(), auth).await {
-            Ok(()) => {
-                session.sockets.lock().push(socket);
-                session.joined.store(true, Ordering::Release);
-            }
+            Ok(()) => session.enter(socket),
             Err(body) => refuse(&body),
         }
     }
 }
 
 impl Session {
+    fn enter(&self, socket: Arc<Socket>) {
+        self.sockets.lock().push(socket);
+        self.joined.store(true, Ordering::Release);
+    }
+
     fn find(&self, namespace: &str) -> Option<Arc<Socket>> {
         self.sockets.lock().iter().find(|s| **s.namespace() == *namespace).cloned()
     }
@@ -181,9 +228,7 @@ impl Application for SocketIo {
         let sockets = std::mem::take(&mut *connection.session().sockets.lock());
         let Some(handler) = self.handler.get() else { return };
         for socket in sockets {
-            if socket.leave() {
-                handler.disconnect(socket, reason.as_str().into(), false).await;
-            }
+            handler.lost(socket, reason).await;
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -12,14 +12,26 @@ use parking_lot::Mutex;
 
 use super::Connection;
 use crate::{
-    event::{Payload, SocketId, Subject, Text},
+    event::{Payload, PrivateId, SocketId, Subject, Text},
     gateway::transport::Packet,
 };
 
-/// A socket. Its public id is random and gives nobody anything.
+/// A socket on a connection. Its public id is random and gives nobody anything. When its client comes back on another
+/// connection there is a new one, with the same subject and the same state.
 pub struct Socket {
     pub subject: Arc<Subject>,
     connection: Arc<Connection>,
+    /// How often it has moved before.
+    moves: u32,
+    state: Arc<State>,
+}
+
+/// What stays when the connection changes.
+struct State {
+    /// What its client shows to get it back; `None`: it ends with its connection.
+    private_id: Option<PrivateId>,
+    /// How often it has moved: its connection is that of the socket with the same number.
+    moves: AtomicU32,
     /// It has left its namespace, or is about to: its events are ignored.
     gone: AtomicBool,
     /// The place on the log of its latest entry.
@@ -42,14 +54,36 @@ pub struct PendingAsk {
 }
 
 impl Socket {
-    pub(super) fn new(subject: Arc<Subject>, connection: Arc<Connection>) -> Arc<Self> {
-        Arc::new(Self {
-            subject,
-            connection,
+    pub(super) fn new(subject: Arc<Subject>, connection: Arc<Connection>, private_id: Option<PrivateId>) -> Arc<Self> {
+        let state = State {
+            private_id,
+            moves: AtomicU32::new(0),
             gone: AtomicBool::new(false),
             position: AtomicU64::new(0),
             asks: Mutex::default(),
-        })
+        };
+        Arc::new(Self { subject, connection, moves: 0, state: Arc::new(state) })
+    }
+
+    /// The same socket on another connection, where it is from [`Socket::take_over`] on.
+    pub fn moved_to(&self, connection: Arc<Connection>) -> Arc<Self> {
+        let (subject, state) = (self.subject.clone(), self.state.clone());
+        Arc::new(Self { subject, connection, moves: self.moves + 1, state })
+    }
+
+    /// This one's connection is the socket's connection now.
+    pub fn take_over(&self) {
+        self.state.moves.store(self.moves, Ordering::Release);
+    }
+
+    /// Whether it has not moved to another connection: only then the connection's turn is the socket's turn.
+    pub fn is_current(&self) -> bool {
+        self.state.moves.load(Ordering::Acquire) == self.moves
+    }
+
+    /// What its client shows to get it back. Events for such a socket carry an offset.
+    pub fn private_id(&self) -> Option<PrivateId> {
+        self.state.private_id
     }
 
     pub fn id(&self) -> SocketId {
@@ -66,21 +100,21 @@ impl Socket {
 
     /// Whether it has left its namespace.
     pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+        self.state.gone.load(Ordering::Acquire)
     }
 
     /// Marks it as gone. False when it was already: then somebody else ends it.
     pub fn leave(&self) -> bool {
-        !self.gone.swap(true, Ordering::AcqRel)
+        !self.state.gone.swap(true, Ordering::AcqRel)
     }
 
     /// The place on the log of its latest entry; 0 when it has none.
     pub fn position(&self) -> u64 {
-        self.position.load(Ordering::Acquire)
+        self.state.position.load(Ordering::Acquire)
     }
 
     pub fn set_position(&self, position: u64) {
-        self.position.store(position, Ordering::Release);
+        self.state.position.store(position, Ordering::Release);
     }
 
     /// Writes at once when the client can take it, else queues. False: the connection is at its end.
@@ -90,7 +124,7 @@ impl Socket {
 
     /// Notes an ask and gives the ack id for its packet; `None` when too many wait already.
     pub fn note_ask(&self, ask: PendingAsk, max: usize) -> Option<i64> {
-        let mut asks = self.asks.lock();
+        let mut asks = self.state.asks.lock();
         let asks = asks.get_or_insert_default();
         if asks.waiting.len() >= max {
             return None;
@@ -103,7 +137,7 @@ impl Socket {
 
     /// The ask that waits under this id, once.
     pub fn take_ask(&self, id: i64) -> Option<PendingAsk> {
-        let mut slot = self.asks.lock();
+        let mut slot = self.state.asks.lock();
         let asks = slot.as_mut()?;
         let ask = asks.waiting.remove(&id)?;
         // ids go on counting as long as there are some; a client's late ack for an old one finds nothing
@@ -115,7 +149,7 @@ impl Socket {
 
     /// All asks that will get no answer any more.
     pub fn take_asks(&self) -> Vec<PendingAsk> {
-        self.asks.lock().take().map(|asks| asks.waiting.into_values().collect()).unwrap_or_default()
+        self.state.asks.lock().take().map(|asks| asks.waiting.into_values().collect()).unwrap_or_default()
     }
 }
 

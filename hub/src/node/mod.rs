@@ -1,19 +1,29 @@
 //! One node: takes what clients send, runs it down the chain, and puts what came of it on the bus.
 
+mod orders;
+mod sessions;
+
 use std::{
-    collections::{HashMap, VecDeque},
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::{sync::Semaphore, time::sleep};
+
+pub use self::sessions::Settings as SessionSettings;
+use self::{
+    orders::{Orders, Runner},
+    sessions::Sessions,
+};
 
 use crate::{
-    bus::{AppendError, Ask, Bus, MemoryBus, OrderAct},
+    bus::{AppendError, Ask, Bus, Effect, Entry, MemoryBus, OrderAct},
     delivery::{Delivery, Followers},
-    event::{Origin, Payload, SocketId, Text},
-    gateway::socketio::{Handler, Handling, Message, PendingAsk, Socket},
+    event::{Origin, Payload, Text},
+    gateway::{
+        socketio::{Connection, Handler, Handling, Message, PendingAsk, Recovery, Socket},
+        transport::CloseReason,
+    },
     pipeline::{
         Decision, Pipeline,
         call::{Answer, AnswerOutcome, Event},
@@ -21,86 +31,61 @@ use crate::{
     },
 };
 
+/// Sockets whose windows have ended that leave at the same time.
+const LEAVING_AT_ONCE: usize = 64;
+/// How often what nobody can have missed is dropped from the log, when nothing new drives it out.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Between gateway, pipeline, bus and delivery.
 pub struct Node {
     pipeline: Pipeline,
     bus: MemoryBus,
     delivery: Arc<Delivery>,
     orders: Orders,
+    sessions: Sessions,
     me: Weak<Node>,
-}
-
-/// Orders that were given and have not run yet: those for one socket run in the order in which they were given.
-struct Orders {
-    pending: Mutex<Pending>,
-    max: usize,
-}
-
-#[derive(Default)]
-struct Pending {
-    count: usize,
-    /// The first one of each socket is being run.
-    by_socket: HashMap<SocketId, VecDeque<OrderAct>>,
-}
-
-impl Orders {
-    /// Whether the caller must run them, because nobody does; `None`: there are too many.
-    fn push(&self, socket: SocketId, act: OrderAct) -> Option<bool> {
-        let mut pending = self.pending.lock();
-        if pending.count >= self.max {
-            return None;
-        }
-        pending.count += 1;
-        let queue = pending.by_socket.entry(socket).or_default();
-        queue.push_back(act);
-        Some(queue.len() == 1)
-    }
-
-    /// The one to run now.
-    fn first(&self, socket: SocketId) -> Option<OrderAct> {
-        self.pending.lock().by_socket.get(&socket)?.front().cloned()
-    }
-
-    /// The first one has run. False when it was the last: then nobody runs them any more.
-    fn ran(&self, socket: SocketId) -> bool {
-        let mut pending = self.pending.lock();
-        pending.count -= 1;
-        let Some(queue) = pending.by_socket.get_mut(&socket) else { return false };
-        queue.pop_front();
-        let goes_on = !queue.is_empty();
-        if !goes_on {
-            pending.by_socket.remove(&socket);
-        }
-        goes_on
-    }
-
-    /// Forgets all of a socket.
-    fn forget(&self, socket: SocketId) {
-        let mut pending = self.pending.lock();
-        let left = pending.by_socket.remove(&socket).map_or(0, |queue| queue.len());
-        pending.count -= left;
-    }
-}
-
-/// Runs a socket's orders. If that panics, those behind must not wait for ever.
-struct Runner<'a> {
-    orders: &'a Orders,
-    socket: SocketId,
-}
-
-impl Drop for Runner<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.orders.forget(self.socket);
-        }
-    }
 }
 
 impl Node {
     /// `orders_pending_max`: orders of all sockets that may wait for their turn; further ones are dropped and logged.
-    pub fn new(pipeline: Pipeline, bus: MemoryBus, delivery: Arc<Delivery>, orders_pending_max: usize) -> Arc<Self> {
-        let orders = Orders { pending: Mutex::default(), max: orders_pending_max };
-        Arc::new_cyclic(|me| Self { pipeline, bus, delivery, orders, me: me.clone() })
+    pub fn new(
+        pipeline: Pipeline,
+        bus: MemoryBus,
+        delivery: Arc<Delivery>,
+        orders_pending_max: usize,
+        sessions: SessionSettings,
+    ) -> Arc<Self> {
+        let (orders, sessions) = (Orders::new(orders_pending_max), Sessions::new(sessions));
+        Arc::new_cyclic(|me| Self { pipeline, bus, delivery, orders, sessions, me: me.clone() })
+    }
+
+    /// Lets sockets leave whose clients did not come back in time, for as long as it is polled. There is one such task.
+    pub async fn end_windows(self: Arc<Self>) {
+        let leaving = Arc::new(Semaphore::new(LEAVING_AT_ONCE));
+        let mut trim = tokio::time::interval(TRIM_INTERVAL);
+        loop {
+            let claim = tokio::select! {
+                claim = self.sessions.next_end() => claim,
+                _ = trim.tick() => {
+                    self.delivery.trim_log();
+                    continue;
+                }
+            };
+            let (reason, socket) = (claim.reason, claim.end());
+            let permit = leaving.clone().acquire_owned().await;
+            let node = self.clone();
+            tokio::spawn(async move {
+                let _permit = permit;
+                node.end_suspended(socket, reason).await;
+            });
+        }
+    }
+
+    /// Lets all suspended sockets leave, at the node's end.
+    pub async fn end_sessions(&self) {
+        while let Some(claim) = self.sessions.take_any() {
+            self.end_suspended(claim.end(), CloseReason::ServerShuttingDown).await;
+        }
     }
 
     /// The pipeline, for those who change its chains.
@@ -125,8 +110,10 @@ impl Node {
         let disconnects = decision.disconnects();
         let entry = decision.take_entry();
         if !entry.effects.is_empty() {
-            // nobody else can tell the place of a private entry, and nothing of this socket's is on its way
-            if entry.is_private() && socket.position() <= self.delivery.delivered() {
+            // nobody else can tell the place of a private entry, and nothing of this socket's is on its way; an event
+            // that its client may miss has a place
+            let is_private = entry.is_private() && (socket.private_id().is_none() || entry.is_answer());
+            if is_private && socket.position() <= self.delivery.delivered() {
                 decision.commit_writes();
                 self.delivery.deliver_private(entry, socket);
             } else {
@@ -139,6 +126,7 @@ impl Node {
         decision.commit(Some(&*socket.subject));
         if disconnects {
             socket.leave();
+            self.sessions.close(socket);
         }
         Ok(())
     }
@@ -153,10 +141,70 @@ impl Node {
             return Err(refusal.connect_error());
         }
         self.delivery.expect(socket.clone());
+        self.sessions.open(&socket);
         self.commit(&socket, decision).await.map_err(|refusal| {
+            self.sessions.close(&socket);
             self.delivery.expect_no_more(socket.id());
             refusal.connect_error()
         })
+    }
+
+    async fn take_recovery(&self, wanted: Recovery, connection: Arc<Connection>) -> Option<Arc<Socket>> {
+        let claim = self.sessions.claim(wanted.private_id, &wanted.namespace).await?;
+        let old = claim.socket.clone();
+        // no order for it runs from here on until it is where it will be
+        let _turn = old.connection().turn().await;
+        if old.is_gone() {
+            claim.end();
+            return None;
+        }
+        let socket = old.moved_to(connection);
+        let told = self.delivery.expect_recovery(socket.clone(), wanted.offset);
+        let entry = Entry { namespace: wanted.namespace, socket: Some(socket.id()), effects: vec![Effect::Recover] };
+        match self.bus.append(entry).await {
+            Ok(position) => socket.set_position(position),
+            Err((error, _)) => {
+                tracing::warn!(socket = %socket.id(), %error, "a client that is back gets another socket");
+                self.delivery.expect_no_more(socket.id());
+                return None;
+            }
+        }
+        if told.await.unwrap_or(false) {
+            claim.recovered(&socket);
+            tracing::debug!(socket = %socket.id(), "recovered");
+            return Some(socket);
+        }
+        tracing::debug!(socket = %socket.id(), "not recovered: what it missed is not there any more");
+        let reason = claim.reason;
+        let socket = claim.end();
+        if socket.leave() {
+            self.take_disconnect(socket.clone(), reason.as_str().into(), false).await;
+        }
+        None
+    }
+
+    /// The socket's end behind its window.
+    async fn end_suspended(&self, socket: Arc<Socket>, reason: CloseReason) {
+        let _turn = socket.connection().turn().await;
+        tracing::debug!(socket = %socket.id(), "did not come back");
+        if socket.leave() {
+            self.take_disconnect(socket.clone(), reason.as_str().into(), false).await;
+        }
+    }
+
+    async fn take_loss(&self, socket: Arc<Socket>, reason: CloseReason) {
+        if socket.is_gone() {
+            return;
+        }
+        if self.sessions.suspend(&socket, reason) {
+            tracing::debug!(socket = %socket.id(), reason = reason.as_str(), "suspended");
+            // nothing that it has not answered can be answered on another connection
+            for ask in socket.take_asks() {
+                self.answer(&socket, ask, AnswerOutcome::Gone, Payload::default()).await;
+            }
+        } else if socket.leave() {
+            self.take_disconnect(socket, reason.as_str().into(), false).await;
+        }
     }
 
     async fn take_message(&self, socket: Arc<Socket>, message: Message) {
@@ -209,6 +257,9 @@ impl Node {
 
     /// A fact is performed whatever it takes: while the bus is full its append is tried again.
     async fn must_commit(&self, socket: &Arc<Socket>, mut decision: Decision, what: &'static str) {
+        if decision.disconnects() {
+            self.sessions.close(socket);
+        }
         let entry = decision.take_entry();
         // it will be performed: others' writes need not wait for it
         decision.commit_writes();
@@ -253,8 +304,16 @@ impl Handler for Node {
         })
     }
 
-    fn disconnect(&self, socket: Arc<Socket>, reason: Text, by_client: bool) -> Handling<'_, ()> {
-        Box::pin(self.take_disconnect(socket, reason, by_client))
+    fn recover(&self, wanted: Recovery, connection: Arc<Connection>) -> Handling<'_, Option<Arc<Socket>>> {
+        Box::pin(self.take_recovery(wanted, connection))
+    }
+
+    fn disconnect(&self, socket: Arc<Socket>, reason: Text) -> Handling<'_, ()> {
+        Box::pin(self.take_disconnect(socket, reason, true))
+    }
+
+    fn lost(&self, socket: Arc<Socket>, reason: CloseReason) -> Handling<'_, ()> {
+        Box::pin(self.take_loss(socket, reason))
     }
 }
 
@@ -265,14 +324,18 @@ impl Followers for Node {
             Some(true) => {}
             Some(false) => return,
             None => {
-                let allowed = self.orders.max;
+                let allowed = self.orders.max();
                 return tracing::warn!(socket = %socket.id(), limit = "orders_pending_max", allowed, "order dropped");
             }
         }
         tokio::spawn(async move {
             let _runner = Runner { orders: &node.orders, socket: socket.id() };
             while let Some(act) = node.orders.first(socket.id()) {
+                let socket = node.sessions.current(&socket);
                 let _turn = socket.connection().turn().await;
+                if !socket.is_current() {
+                    continue;
+                }
                 node.run_order(&socket, act).await;
                 if !node.orders.ran(socket.id()) {
                     break;
@@ -286,10 +349,11 @@ impl Followers for Node {
         let socket = Arc::downgrade(&socket);
         tokio::spawn(async move {
             sleep(timeout).await;
+            // an ask ends with the connection that it went over
             let (Some(node), Some(socket)) = (node.upgrade(), socket.upgrade()) else { return };
             let _turn = socket.connection().turn().await;
             // behind its end its asks are nobody's: delivery ends them with its disconnect
-            if socket.is_gone() {
+            if socket.is_gone() || !socket.is_current() {
                 return;
             }
             if let Some(ask) = socket.take_ask(id) {
