@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hubbub_plugin::{Event, prelude::*};
 
-/// The longest name of a room or user that a hub allows, in bytes.
-pub(crate) const HUB_NAME_MAX_BYTES: usize = 256;
+/// The longest name of a room or user that any hub allows, in bytes.
+const HUB_NAME_MAX_BYTES: usize = 65_536;
 
 /// Which part of the chain this instance is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub(crate) struct Config {
     /// Whether an archive stands at the chain's end. Without one there are no edits, reactions, receipts or history.
     pub archive: bool,
     pub room_max_chars: usize,
+    /// No more than the hub's `room_name_max_bytes`: a longer name would be this plugin's failure there.
+    pub room_max_bytes: usize,
+    /// No more than the hub's `user_id_max_bytes`.
+    pub user_max_bytes: usize,
     /// Rooms of one socket.
     pub rooms_max: usize,
     /// Sockets in one room.
@@ -78,6 +82,8 @@ impl Default for Config {
             part: Part::Front,
             archive: true,
             room_max_chars: 100,
+            room_max_bytes: 256,
+            user_max_bytes: 256,
             rooms_max: 100,
             members_max: 1000,
             members_listed_max: 50,
@@ -133,6 +139,8 @@ impl Config {
         };
         for (key, value, from, to) in [
             ("room_max_chars", self.room_max_chars as u64, 1, HUB_NAME_MAX_BYTES as u64),
+            ("room_max_bytes", self.room_max_bytes as u64, 1, HUB_NAME_MAX_BYTES as u64),
+            ("user_max_bytes", self.user_max_bytes as u64, 1, HUB_NAME_MAX_BYTES as u64),
             ("rooms_max", self.rooms_max as u64, 1, 10_000),
             ("members_max", self.members_max.into(), 1, 100_000),
             ("members_listed_max", self.members_listed_max.into(), 0, 1000),
@@ -167,11 +175,20 @@ impl Config {
     }
 
     pub(crate) fn check_room(&self, room: &str) -> Result<(), Rejection> {
-        let max = self.room_max_chars;
-        if room.is_empty() || room.len() > HUB_NAME_MAX_BYTES || room.chars().count() > max {
-            return Err(reject("room_invalid", format!("`room`: must have 1 to {max} characters")));
+        let Self { room_max_chars: chars, room_max_bytes: bytes, .. } = *self;
+        if room.is_empty() || room.len() > bytes || room.chars().count() > chars {
+            let text = format!("`room`: must have 1 to {chars} characters and at most {bytes} bytes");
+            return Err(reject("room_invalid", text));
         }
         Ok(())
+    }
+
+    pub(crate) fn check_user(&self, user: &str) -> Result<(), Rejection> {
+        let max = self.user_max_bytes;
+        match (1..=max).contains(&user.len()) {
+            true => Ok(()),
+            false => Err(reject("user_invalid", format!("a user id has 1 to {max} bytes"))),
+        }
     }
 
     pub(crate) fn text(&self) -> Text {

@@ -11,8 +11,9 @@
 //! Rejections: `bad_request` (a body that is not as above), `not_a_member`, `room_invalid`, `text_too_long`,
 //! `too_many_rooms`.
 //!
-//! Config, all with defaults: `room_max_chars` (100), `rooms_max` (100, rooms of one socket), `text_max_chars` (4000),
-//! `notices` (true: `joined` and `left` are sent).
+//! Config, all with defaults: `room_max_chars` (100), `room_max_bytes` (256; no more than the hub's
+//! `room_name_max_bytes`), `rooms_max` (100, rooms of one socket), `text_max_chars` (4000), `notices` (true: `joined` and
+//! `left` are sent).
 
 mod config;
 mod message;

@@ -10,7 +10,7 @@ use hubbub_plugin::prelude::*;
 
 use super::{Front, body, not_allowed, ok};
 use crate::{
-    config::{HUB_NAME_MAX_BYTES, days, hours},
+    config::{days, hours},
     keys::{hex, key},
     wire::who,
 };
@@ -151,7 +151,7 @@ impl Front<'_> {
         let ttl = Some(hours(self.config.invite_ttl_hours));
         match user {
             Some(user) => {
-                check_user_id(&user)?;
+                self.config.check_user(&user)?;
                 event.store().set(&invite_key(&room, "user", &user), &true, ttl)?;
                 let by = self.speaker(&room)?;
                 event.emit(To::user(user), "invited", json!({ "room": room, "by": by }))?;
@@ -223,14 +223,7 @@ impl Front<'_> {
 
     /// A user whom the event's socket wants to reach, which needs one itself.
     pub(super) fn check_user(&self, user: &str) -> Result<String, Rejection> {
-        check_user_id(user)?;
+        self.config.check_user(user)?;
         self.event.user().ok_or_else(|| reject("user_required", "only who has a user id can do this"))
-    }
-}
-
-fn check_user_id(user: &str) -> Result<(), Rejection> {
-    match (1..=HUB_NAME_MAX_BYTES).contains(&user.len()) {
-        true => Ok(()),
-        false => Err(reject("user_invalid", format!("a user id has 1 to {HUB_NAME_MAX_BYTES} bytes"))),
     }
 }

@@ -142,7 +142,14 @@ fn a_body_that_is_not_as_it_should_be_is_refused() {
             refused(&ann.send(name, &body), "bad_request");
         }
     }
-    refused(&ann.send("join", json!({ "room": "" })), "room_invalid");
+    // each of few characters, but of more bytes than a hub takes
+    for room in [String::new(), "x".repeat(101), "🦊".repeat(65)] {
+        for name in ["join", "create"] {
+            refused(&ann.send(name, json!({ "room": room })), "room_invalid");
+        }
+        refused(&say(&ann, &room, "x"), "room_invalid");
+    }
+    refused(&ann.send("direct", json!({ "to": "🦊".repeat(65), "text": "x" })), "user_invalid");
     refused(&ann.send("history", json!({ "room": "a", "user": "b" })), "bad_request");
     refused(&ann.send("history", json!({ "room": "a", "limit": 0 })), "limit_invalid");
     refused(&ann.send("history", json!({ "room": "a", "limit": 51 })), "limit_invalid");
