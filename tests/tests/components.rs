@@ -10,11 +10,16 @@ use serde_json::{Value, json};
 /// What a component must be: its package, hooks, capabilities, and patterns of messages.
 type Expected = (&'static str, &'static [Kind], &'static [Capability], &'static [&'static str]);
 
+const CHAT_EVENTS: &[&str] = &[
+    "join", "leave", "create", "invite", "topic", "typing", "message", "direct", "edit", "delete", "react", "read",
+    "history",
+];
+
 #[test]
 fn every_component_is_what_its_source_says() {
     use Capability::{Credentials, Identity, Orders, Store};
     use Kind::{Answer, Connect, Join, Leave, Message};
-    let expected: [Expected; 12] = [
+    let expected: [Expected; 13] = [
         ("hello", &[Message], &[], &["hello"]),
         (
             "echo",
@@ -32,6 +37,7 @@ fn every_component_is_what_its_source_says() {
         ("probe", &Kind::ALL, &[Identity, Credentials, Orders], &["probe:*"]),
         ("keeper", &[Message], &[Store], &["*"]),
         ("moderation", &[Message], &[], &["*"]),
+        ("chat-rooms", &[Message, Join, Leave], &[Store], CHAT_EVENTS),
     ];
     for (package, hooks, needs, messages) in expected {
         let bytes = std::fs::read(wasm(package)).expect("the component was built");
