@@ -1,8 +1,10 @@
 //! The plugins as real components: what each file says of itself, and the shipped ones as one chain.
 
+use std::sync::Arc;
+
 use hub::{
     event::Kind,
-    plugin::{artifact::Artifact, settings::Capability},
+    plugin::{Engine, EngineSettings, artifact::Artifact, settings::Capability},
 };
 use scenarios::{Client, Node, plugins::wasm};
 use serde_json::{Value, json};
@@ -56,6 +58,19 @@ fn every_component_is_what_its_source_says() {
         let stray = |import: &&String| !import.starts_with("hubbub:plugin/") && !import.starts_with("wasi:");
         assert_eq!(artifact.imports.iter().find(stray), None, "{package}");
     }
+}
+
+#[test]
+fn a_component_that_stands_twice_is_compiled_once() -> anyhow::Result<()> {
+    let engine = Engine::new(&EngineSettings::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let artifact = |package| anyhow::Ok(Artifact::parse(std::fs::read(wasm(package))?)?);
+    let first = engine.compile(&artifact("pass")?, "first")?;
+    assert!(Arc::ptr_eq(&first, &engine.compile(&artifact("pass")?, "second")?));
+    assert!(!Arc::ptr_eq(&first, &engine.compile(&artifact("stamp")?, "another")?));
+    let kept = Arc::downgrade(&first);
+    drop(first);
+    assert!(kept.upgrade().is_none(), "machine code goes with the last plugin that needs it");
+    Ok(())
 }
 
 const CHAT: &str = r##"

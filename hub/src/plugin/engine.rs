@@ -1,14 +1,16 @@
 //! The one wasmtime engine of a node: its configuration, its clock, and the way from a file to a plugin.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use wasmtime::{
     Config, Enabled, Engine as Wasmtime, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
     component::{Component, HasSelf, InstancePre, Linker},
@@ -50,8 +52,13 @@ pub struct Engine {
     wasmtime: Wasmtime,
     linker: Arc<Linker<HostState>>,
     stack_max_bytes: usize,
+    compiled: Arc<Compiled>,
     _clock: Arc<Clock>,
 }
+
+/// Machine code of the plugins that are there, by the SHA-256 of their files: a component that stands twice in a chain
+/// is compiled once.
+type Compiled = Mutex<HashMap<String, Weak<InstancePre<HostState>>>>;
 
 /// Why a plugin was not loaded. The text names the plugin.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +102,8 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         let clock = Arc::new(Clock::start(&wasmtime)?);
-        Ok(Self { wasmtime, linker: Arc::new(linker), stack_max_bytes: settings.stack_max_bytes, _clock: clock })
+        let stack_max_bytes = settings.stack_max_bytes;
+        Ok(Self { wasmtime, linker: Arc::new(linker), stack_max_bytes, compiled: Arc::default(), _clock: clock })
     }
 
     /// From a file's bytes to a plugin that has run its `init` once. Compiles on a thread of its own.
@@ -137,18 +145,25 @@ impl Engine {
         }
     }
 
-    /// Machine code, and the proof that every import fits. Takes hundreds of milliseconds.
-    pub fn compile(&self, artifact: &Artifact, name: &str) -> Result<InstancePre<HostState>, LoadError> {
+    /// Machine code, and the proof that every import fits. Takes hundreds of milliseconds, unless a plugin of the same
+    /// file is there.
+    pub fn compile(&self, artifact: &Artifact, name: &str) -> Result<Arc<InstancePre<HostState>>, LoadError> {
+        if let Some(pre) = self.compiled.lock().get(&artifact.sha256).and_then(Weak::upgrade) {
+            return Ok(pre);
+        }
         let (plugin, version) = (name.to_owned(), artifact.manifest.version.clone());
         let component = match Component::new(&self.wasmtime, &artifact.bytes) {
             Ok(component) => component,
             Err(error) => return Err(LoadError::Compile { plugin, version, reason: format!("{error:#}") }),
         };
-        self.linker.instantiate_pre(&component).map_err(|error| LoadError::Link {
-            plugin,
-            version,
-            reason: format!("{error:#}"),
-        })
+        let pre = match self.linker.instantiate_pre(&component) {
+            Ok(pre) => Arc::new(pre),
+            Err(error) => return Err(LoadError::Link { plugin, version, reason: format!("{error:#}") }),
+        };
+        let mut compiled = self.compiled.lock();
+        compiled.retain(|_, pre| pre.strong_count() > 0);
+        compiled.insert(artifact.sha256.clone(), Arc::downgrade(&pre));
+        Ok(pre)
     }
 }
 

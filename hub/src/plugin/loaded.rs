@@ -42,7 +42,7 @@ pub struct WasmPlugin {
     config: String,
     limits: Limits,
     engine: Engine,
-    pre: InstancePre<HostState>,
+    pre: Arc<InstancePre<HostState>>,
     indices: Indices,
     /// Idle instances, one stack for each worker thread.
     #[expect(clippy::vec_box, reason = "an instance is some hundred bytes and moves at every call")]
@@ -56,7 +56,7 @@ impl WasmPlugin {
     /// Makes the first instance, so that a config which `init` refuses is known before any event.
     pub(super) async fn start(
         engine: Engine,
-        pre: InstancePre<HostState>,
+        pre: Arc<InstancePre<HostState>>,
         artifact: Artifact,
         settings: Settings,
     ) -> Result<Self, LoadError> {
