@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 type Expected = (&'static str, &'static [Kind], &'static [Capability], &'static [&'static str]);
 
 const CHAT_EVENTS: &[&str] = &[
-    "join", "leave", "create", "invite", "topic", "typing", "message", "direct", "edit", "delete", "react", "read",
-    "history",
+    "join", "leave", "create", "invite", "uninvite", "rename", "presence", "topic", "typing", "message", "direct",
+    "edit", "delete", "react", "read", "history", "rooms",
 ];
 
 #[test]

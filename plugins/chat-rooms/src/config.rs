@@ -65,6 +65,8 @@ pub(crate) struct Config {
     /// A created room that nobody joins or writes to for so long is nobody's. At least twice as long as its history.
     pub room_ttl_days: u64,
     pub invite_ttl_hours: u64,
+    /// Invites of one room that nobody used.
+    pub invites_max: usize,
     /// Roles that may edit, delete, set topics and enter everywhere.
     pub moderator_roles: Vec<String>,
     /// Roles that may create rooms; empty: everybody.
@@ -72,6 +74,12 @@ pub(crate) struct Config {
     /// What a user, or a socket without one, may send in `events_window_s`.
     pub events_max: u32,
     pub events_window_s: u64,
+    /// Changes of name and presence of a user, or of a socket without one, in a minute.
+    pub notices_max: u32,
+    /// Public rooms that are remembered for the list of rooms; 0: there is no such list.
+    pub rooms_listed_max: u32,
+    /// Users whom a user can find in its list of direct messages: those of the newest.
+    pub directs_listed_max: u32,
     /// Whether `joined` and `left` are sent.
     pub notices: bool,
 }
@@ -107,10 +115,14 @@ impl Default for Config {
             password_tries_max: 5,
             room_ttl_days: 60,
             invite_ttl_hours: 72,
+            invites_max: 100,
             moderator_roles: vec!["moderator".into()],
             create_roles: Vec::new(),
             events_max: 200,
             events_window_s: 10,
+            notices_max: 20,
+            rooms_listed_max: 50,
+            directs_listed_max: 30,
             notices: true,
         }
     }
@@ -166,12 +178,21 @@ impl Config {
             ("events_max", self.events_max.into(), 1, 1_000_000),
             ("events_window_s", self.events_window_s, 1, 3600),
             ("invite_ttl_hours", self.invite_ttl_hours, 1, 8760),
+            ("invites_max", self.invites_max as u64, 1, 400),
+            ("notices_max", self.notices_max.into(), 1, 10_000),
+            ("rooms_listed_max", self.rooms_listed_max.into(), 0, 100),
+            ("directs_listed_max", self.directs_listed_max.into(), 0, 100),
         ] {
             range(key, value, from, to)?;
         }
         // a message is kept in one value of the store, with its reactions
         let reactions = (self.reaction_kinds_max * self.reaction_users_max) as u64;
-        range("reaction_kinds_max x reaction_users_max", reactions, 1, 1000)
+        range("reaction_kinds_max x reaction_users_max", reactions, 1, 1000)?;
+        // so are the lists of rooms and of users
+        let rooms = u64::from(self.rooms_listed_max) * self.room_max_chars as u64;
+        range("rooms_listed_max x room_max_chars", rooms, 0, 10_000)?;
+        let users = u64::from(self.directs_listed_max) * self.user_max_bytes as u64;
+        range("directs_listed_max x user_max_bytes", users, 0, 10_000)
     }
 
     pub(crate) fn check_room(&self, room: &str) -> Result<(), Rejection> {

@@ -32,8 +32,8 @@ impl Plugin for ChatRooms {
 
 impl OnMessage for ChatRooms {
     const EVENTS: &'static [&'static str] = &[
-        "join", "leave", "create", "invite", "topic", "typing", "message", "direct", "edit", "delete", "react", "read",
-        "history",
+        "join", "leave", "create", "invite", "uninvite", "rename", "presence", "topic", "typing", "message", "direct",
+        "edit", "delete", "react", "read", "history", "rooms",
     ];
 
     fn on_message(&self, event: &MessageEvent) -> Outcome {

@@ -13,6 +13,23 @@ pub(crate) struct Speaker {
     pub user: Option<String>,
 }
 
+/// Whether a member looks at the room, as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    #[default]
+    Here,
+    Away,
+}
+
+/// A member in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    #[serde(flatten)]
+    pub who: Speaker,
+    pub status: Status,
+}
+
 /// A message to a room (`room`) or to a user (`to`), with all that the front says of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Posted {
@@ -51,10 +68,21 @@ pub(crate) struct Mention {
     pub user: Option<String>,
 }
 
+impl Mention {
+    /// Whether both are of one member.
+    pub(crate) fn is_of(&self, other: &Mention) -> bool {
+        match (&self.user, &other.user) {
+            (None, None) => self.sockets.iter().any(|socket| other.sockets.contains(socket)),
+            (mine, others) => mine == others,
+        }
+    }
+}
+
 /// An act on what the archive keeps, on its way from the front to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Act<T> {
-    pub room: String,
+    #[serde(flatten)]
+    pub place: Place,
     #[serde(flatten)]
     pub by: Speaker,
     pub time_ms: u64,
@@ -67,6 +95,8 @@ pub(crate) struct Act<T> {
 pub(crate) struct Edit {
     pub id: u64,
     pub text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Mention>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,11 +127,52 @@ pub(crate) struct Joined {
     pub ok: bool,
     pub room: String,
     pub you: Speaker,
-    pub members: Vec<Speaker>,
+    /// The name once more, where moderation looks; not in the ack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub members: Vec<Listed>,
     /// How many there are, more than listed perhaps.
     pub members_count: u32,
     pub topic: Option<String>,
     pub last_id: u64,
+    /// How far the user has read.
+    pub read_id: u64,
+}
+
+/// Somebody has another name.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Renamed {
+    pub room: String,
+    #[serde(flatten)]
+    pub who: Speaker,
+    pub was: String,
+}
+
+/// Somebody writes, or does no more.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Typing {
+    #[serde(flatten)]
+    pub place: Place,
+    #[serde(flatten)]
+    pub who: Speaker,
+    pub on: bool,
+}
+
+/// What a client may be shown of rooms; on its way from the front to the archive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Listing {
+    pub rooms: Vec<String>,
+    pub public: Option<Vec<PublicRoom>>,
+    /// Who asks.
+    pub who: String,
+}
+
+/// A public room in which somebody is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PublicRoom {
+    pub room: String,
+    pub members_count: u32,
+    pub topic: Option<String>,
 }
 
 /// A page of history is wanted.

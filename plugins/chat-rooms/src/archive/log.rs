@@ -40,6 +40,14 @@ pub(super) struct Reaction {
 struct Head {
     at: u64,
     id: u64,
+    time_ms: u64,
+}
+
+/// How far somebody has read: an id, and the place of the last message up to it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct ReadTo {
+    pub id: u64,
+    pub at: u64,
 }
 
 /// The messages of one thread.
@@ -94,10 +102,11 @@ impl<'a> Log<'a> {
         Ok(self.head()?.map_or(0, |head| head.id))
     }
 
-    /// Messages fall out at the other end.
-    pub(super) fn append(&self, posted: Posted) -> Result<(), Failure> {
+    /// Gives the message's place. Messages fall out at the other end.
+    pub(super) fn append(&self, posted: Posted) -> Result<u64, Failure> {
         let old = self.head()?;
-        let new = Head { at: old.as_ref().map_or(0, |head| head.at) + 1, id: posted.id };
+        let at = old.as_ref().map_or(0, |head| head.at) + 1;
+        let new = Head { at, id: posted.id, time_ms: posted.time_ms };
         let ttl = Some(days(self.config.ids_ttl_days));
         self.store().compare_and_set(&self.key("head", None), old.as_ref(), Some(&new), ttl)?;
         let record = Record { posted, edited_ms: None, deleted: false, reactions: Vec::new() };
@@ -105,7 +114,39 @@ impl<'a> Log<'a> {
         if new.at > self.config.history_max {
             self.store().delete(&self.key("message", Some(new.at - self.config.history_max)));
         }
-        Ok(())
+        Ok(at)
+    }
+
+    fn read_key(&self, who: &str) -> String {
+        key("read", &self.thread.iter().map(String::as_str).chain([who]).collect::<Vec<_>>())
+    }
+
+    /// How far somebody has read.
+    pub(super) fn read_to(&self, who: &str) -> Result<ReadTo, Failure> {
+        Ok(self.store().get(&self.read_key(who))?.unwrap_or_default())
+    }
+
+    /// Kept for as long as anything that was not read: else all of it would be unread again.
+    pub(super) fn note_read(&self, who: &str, read: ReadTo) -> Result<(), Failure> {
+        self.store().set(&self.read_key(who), &read, Some(days(self.config.history_ttl_days.saturating_mul(2))))
+    }
+
+    /// The place of the last message that has this id or an earlier one.
+    pub(super) fn last_up_to(&self, id: u64) -> Result<u64, Failure> {
+        match self.head()? {
+            Some(head) if head.id == id => Ok(head.at),
+            _ => Ok(self.place_of(id.saturating_add(1))?.0 - 1),
+        }
+    }
+
+    /// How many kept messages are behind that.
+    pub(super) fn unread(&self, read: &ReadTo) -> Result<u64, Failure> {
+        let Some(head) = self.head()? else { return Ok(0) };
+        let age_ms = self.event.received_ms().saturating_sub(head.time_ms);
+        match u128::from(age_ms) >= days(self.config.history_ttl_days).as_millis() {
+            true => Ok(0),
+            false => Ok(head.at.saturating_sub(read.at).min(self.config.history_max)),
+        }
     }
 
     /// The first place whose message has at least this id, and the place behind the last one. What is gone is older.

@@ -3,16 +3,17 @@
 //! It handles what has a target only: no client can give one, so whatever comes here went through the front. What goes
 //! no more to where the front sent it (a shadow ban, say) is not kept.
 
+mod acts;
 mod log;
 
 use hubbub_plugin::{Event, prelude::*};
 use serde::de::DeserializeOwned;
 
-use self::log::{Log, Reaction, Record};
+use self::log::{Log, ReadTo};
 use crate::{
     config::{Config, days},
     keys::key,
-    wire::{Act, Delete, Edit, Joined, Page, Place, Posted, React, Read, Topic, mark, who_spoke},
+    wire::{Joined, Listing, Mention, Page, Place, Posted, Speaker, mark, who, who_spoke},
 };
 
 /// The archive with one event.
@@ -28,6 +29,11 @@ fn body<T: DeserializeOwned>(event: &MessageEvent) -> Option<T> {
 
 fn topic_key(room: &str) -> String {
     key("topic", &[room])
+}
+
+/// With whom a user has exchanged direct messages.
+fn directs_key(user: &str) -> String {
+    key("directs", &[user])
 }
 
 /// Whether the room gets it, as far as earlier plugins left it so.
@@ -51,6 +57,7 @@ impl<'a> Archive<'a> {
         match event.name().as_str() {
             "message" | "direct" => body(event).map(|posted| self.keep(event, posted)),
             "join" => body(event).map(|joined| self.join(event, joined)),
+            "rooms" => body(event).map(|listing| self.list(event, listing)),
             "history" => body(event).map(|page| self.page(event, &page)),
             "topic" => body(event).map(|act| self.topic(event, act)),
             "edit" => body(event).map(|act| self.edit(event, act)),
@@ -70,17 +77,18 @@ impl<'a> Archive<'a> {
         if !goes_to(event, &posted.place) {
             return Ok(Pass);
         }
-        if let Place::Room(room) = &posted.place {
-            for mention in &posted.mentions {
-                let to = match &mention.user {
-                    Some(user) => To::user(user.clone()),
-                    None => mention.sockets.iter().fold(To::default(), |to, id| to.and(To::socket(id.clone()))),
-                };
-                let notice = json!({ "room": room, "id": posted.id, "by": posted.from });
-                event.emit(to.except_sender(), "mentioned", notice)?;
+        mention(event, &posted.place, posted.mentions.iter(), posted.id, &posted.from)?;
+        if let (Place::To(to), Some(from)) = (&posted.place, &posted.from.user)
+            && self.config.directs_listed_max > 0
+        {
+            for (user, other) in [(to, from), (from, to)] {
+                event.store().add(&directs_key(user), other, posted.time_ms, self.config.directs_listed_max)?;
             }
         }
-        self.log(&posted.place).append(posted)?;
+        let (log, who, id) = (self.log(&posted.place), who_spoke(&posted.from), posted.id);
+        let at = log.append(posted)?;
+        // who says something has read what was said before
+        log.note_read(&who, ReadTo { id, at })?;
         Ok(Pass)
     }
 
@@ -90,7 +98,10 @@ impl<'a> Archive<'a> {
             // a private room's topic must not outlive the room: it is renewed by who sees it
             event.store().set(&topic_key(&joined.room), topic, Some(days(self.config.history_ttl_days)))?;
         }
-        joined.last_id = self.log(&Place::Room(joined.room.clone())).last_id()?;
+        let log = self.log(&Place::Room(joined.room.clone()));
+        joined.last_id = log.last_id()?;
+        joined.read_id = log.read_to(&who(event))?.id;
+        joined.name = None;
         event.ack(joined)?;
         Ok(Swallow)
     }
@@ -108,120 +119,54 @@ impl<'a> Archive<'a> {
         Ok(Swallow)
     }
 
-    fn topic(&self, event: &MessageEvent, act: Act<Topic>) -> Outcome {
-        let place = Place::Room(act.room.clone());
-        if goes_to(event, &place) {
-            let key = topic_key(&act.room);
-            match act.what.text.is_empty() {
-                true => event.store().delete(&key),
-                false => event.store().set(&key, &act.what.text, Some(days(self.config.history_ttl_days)))?,
-            }
-        }
-        tell(event, "topic", &act, json!({ "text": act.what.text }))
-    }
-
-    fn edit(&self, event: &MessageEvent, act: Act<Edit>) -> Outcome {
-        let place = Place::Room(act.room.clone());
-        let (log, Edit { id, text }) = (self.log(&place), &act.what);
-        let (at, old) = log.find_live(*id)?;
-        may_change(&old, &act)?;
-        if goes_to(event, &place) {
-            let mut new = old.clone();
-            new.posted.text.clone_from(text);
-            new.edited_ms = Some(act.time_ms);
-            log.replace(at, &old, &new)?;
-        }
-        tell(event, "edited", &act, json!({ "id": id, "text": text }))
-    }
-
-    fn delete(&self, event: &MessageEvent, act: Act<Delete>) -> Outcome {
-        let place = Place::Room(act.room.clone());
-        let (log, id) = (self.log(&place), act.what.id);
-        let (at, old) = log.find_live(id)?;
-        may_change(&old, &act)?;
-        if goes_to(event, &place) {
-            let mut new = old.clone();
-            new.posted.text.clear();
-            new.posted.mentions.clear();
-            new.reactions.clear();
-            new.deleted = true;
-            log.replace(at, &old, &new)?;
-        }
-        tell(event, "deleted", &act, json!({ "id": id }))
-    }
-
-    fn react(&self, event: &MessageEvent, act: Act<React>) -> Outcome {
-        let place = Place::Room(act.room.clone());
-        let (log, React { id, emoji, on }) = (self.log(&place), &act.what);
-        let (at, old) = log.find_live(*id)?;
-        let mut new = old.clone();
-        let me = mark(&who_spoke(&act.by));
-        let known = new.reactions.iter().position(|r| r.emoji == *emoji);
-        let count = match (known, on) {
-            (None, false) => 0,
-            (None, true) => {
-                if new.reactions.len() >= self.config.reaction_kinds_max {
-                    return Err(too_many_reactions());
-                }
-                new.reactions.push(Reaction { emoji: emoji.clone(), by: vec![me] });
-                1
-            }
-            (Some(known), on) => {
-                let reaction = &mut new.reactions[known];
-                reaction.by.retain(|by| *by != me);
-                if *on {
-                    if reaction.by.len() >= self.config.reaction_users_max {
-                        return Err(too_many_reactions());
-                    }
-                    reaction.by.push(me);
-                }
-                reaction.by.len()
-            }
+    /// How far the client's own rooms and direct messages have come, and how far it has read.
+    fn list(&self, event: &MessageEvent, listing: Listing) -> Outcome {
+        let Listing { rooms, public, who } = listing;
+        let state = |place: &Place| -> Result<Value, Failure> {
+            let (log, what) = (self.log(place), if matches!(place, Place::Room(_)) { "room" } else { "user" });
+            let read = log.read_to(&who)?;
+            let (Place::Room(name) | Place::To(name)) = place;
+            Ok(json!({ what: name, "last_id": log.last_id()?, "read_id": read.id, "unread": log.unread(&read)? }))
         };
-        new.reactions.retain(|r| !r.by.is_empty());
-        if goes_to(event, &place) {
-            log.replace(at, &old, &new)?;
+        let rooms: Vec<Value> = rooms.into_iter().map(|room| state(&Place::Room(room))).collect::<Result<_, _>>()?;
+        let mut directs = Vec::new();
+        if let Some(me) = event.user() {
+            let users = event.store().members(&directs_key(&me), 0..u64::MAX, self.config.directs_listed_max)?;
+            for (time_ms, user) in users.into_iter().rev() {
+                let mut direct = state(&Place::To(user))?;
+                direct["time_ms"] = json!(time_ms);
+                directs.push(direct);
+            }
         }
-        tell(event, "reacted", &act, json!({ "id": id, "emoji": emoji, "on": on, "count": count }))
-    }
-
-    fn read(&self, event: &MessageEvent, act: Act<Read>) -> Outcome {
-        let (store, id) = (event.store(), act.what.id);
-        if !(1..=self.log(&Place::Room(act.room.clone())).last_id()?).contains(&id) {
-            return Err(unknown_message());
+        let mut ack = json!({ "ok": true, "rooms": rooms, "directs": directs });
+        if let Some(mut public) = public {
+            for room in &mut public {
+                room.topic = event.store().get(&topic_key(&room.room))?;
+            }
+            ack["public"] = json!(public);
         }
-        let key = key("read", &[&act.room, &who_spoke(&act.by)]);
-        let known: Option<u64> = store.get(&key)?;
-        if known.is_some_and(|known| known >= id) {
-            event.ack(json!({ "ok": true, "id": known }))?;
-            return Ok(Swallow);
-        }
-        store.set(&key, &id, Some(days(self.config.history_ttl_days)))?;
-        event.ack(json!({ "ok": true, "id": id }))?;
-        tell(event, "read", &act, json!({ "id": id }))
+        event.ack(ack)?;
+        Ok(Swallow)
     }
 }
 
-/// Makes an act what the room's members get: `{room, by, time_ms}` and what is new.
-fn tell<T>(event: &MessageEvent, name: &str, act: &Act<T>, mut news: Value) -> Outcome {
-    news["room"] = json!(act.room);
-    news["by"] = json!(act.by);
-    news["time_ms"] = json!(act.time_ms);
-    event.set_name(name);
-    event.set_args(news)?;
-    Ok(Pass)
-}
-
-/// The author is the same user, or the same socket when there is none.
-fn may_change<T>(record: &Record, act: &Act<T>) -> Result<(), Rejection> {
-    match act.moderator || who_spoke(&record.posted.from) == who_spoke(&act.by) {
-        true => Ok(()),
-        false => Err(reject("not_allowed", "only the author and moderators may change a message")),
+/// Tells those who are mentioned in a room.
+fn mention<'a>(
+    event: &Event,
+    place: &Place,
+    mentions: impl Iterator<Item = &'a Mention>,
+    id: u64,
+    by: &Speaker,
+) -> Result<(), Failure> {
+    let Place::Room(room) = place else { return Ok(()) };
+    for mention in mentions {
+        let to = match &mention.user {
+            Some(user) => To::user(user.clone()),
+            None => mention.sockets.iter().fold(To::default(), |to, id| to.and(To::socket(id.clone()))),
+        };
+        event.emit(to.except_sender(), "mentioned", json!({ "room": room, "id": id, "by": by }))?;
     }
-}
-
-fn too_many_reactions() -> Stop {
-    reject("too_many_reactions", "this message has all the reactions it may have").into()
+    Ok(())
 }
 
 fn unknown_message() -> Stop {

@@ -10,7 +10,7 @@ use hubbub_plugin::prelude::*;
 
 use super::{Front, body, not_allowed, ok};
 use crate::{
-    config::{days, hours},
+    config::days,
     keys::{hex, key},
     wire::who,
 };
@@ -42,26 +42,21 @@ struct CreateBody {
     invite_only: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InviteBody {
-    room: String,
-    user: Option<String>,
-}
-
 fn room_key(room: &str) -> String {
     key("room", &[room])
 }
 
-/// Both kinds of invites: of a user, and by a secret that its bearer shows.
-fn invite_key(room: &str, kind: &str, whom: &str) -> String {
-    key("invite", &[room, kind, whom])
-}
-
-fn random() -> Result<String, Stop> {
+/// 128 bits that nobody can guess.
+pub(super) fn random() -> Result<String, Stop> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| failure(format!("no random bytes: {error}")))?;
     Ok(hex(&bytes))
+}
+
+impl Room {
+    fn is_open(&self) -> bool {
+        self.password.is_none() && !self.invite_only
+    }
 }
 
 impl Password {
@@ -136,57 +131,41 @@ impl Front<'_> {
         let password = password.map(|p| Password::new(&p, self.config.password_memory_kib)).transpose()?;
         let new = Room { owner: who(event), password, invite_only, renewed_ms: event.received_ms() };
         self.keep_room(&room, None, &new)?;
+        if !new.is_open() {
+            self.unlist(&room)?;
+        }
         ok(event)
     }
 
-    pub(super) fn invite(&self, event: &MessageEvent) -> Outcome {
-        let InviteBody { room, user } = body(event)?;
-        self.check_member(&room)?;
-        let Some(record) = self.room(&room)? else {
-            return Err(reject("not_private", format!("{room} needs no invite")).into());
-        };
-        if record.owner != who(event) && !self.config.is_moderator(event) {
-            return Err(not_allowed("invite to this room"));
-        }
-        let ttl = Some(hours(self.config.invite_ttl_hours));
-        match user {
-            Some(user) => {
-                self.config.check_user(&user)?;
-                event.store().set(&invite_key(&room, "user", &user), &true, ttl)?;
-                let by = self.speaker(&room)?;
-                event.emit(To::user(user), "invited", json!({ "room": room, "by": by }))?;
-                ok(event)
-            }
-            None => {
-                let secret = random()?;
-                event.store().set(&invite_key(&room, "bearer", &secret), &true, ttl)?;
-                event.ack(json!({ "ok": true, "invite": secret }))?;
-                Ok(Pass)
-            }
-        }
+    /// Whether the event's socket may invite; `None`: nobody created the room.
+    pub(super) fn is_host(&self, room: &str) -> Result<Option<bool>, Failure> {
+        let record = self.room(room)?;
+        Ok(record.map(|record| record.owner == who(self.event) || self.config.is_moderator(self.event)))
+    }
+
+    /// Whether anybody may enter.
+    pub(super) fn is_open(&self, room: &str) -> Result<bool, Failure> {
+        Ok(self.room(room)?.is_none_or(|room| room.is_open()))
     }
 
     /// Whether the event's socket may enter; an invite by secret is used up.
     pub(super) fn enter(&self, name: &str, password: Option<&str>, invite: Option<&str>) -> Result<(), Stop> {
         let Some(room) = self.room(name)? else { return Ok(()) };
-        let (event, store) = (self.event, self.event.store());
+        let event = self.event;
         self.renew(name, &room)?;
-        let is_open = room.password.is_none() && !room.invite_only;
-        if is_open || room.owner == who(event) || self.config.is_moderator(event) {
+        if room.is_open() || room.owner == who(event) || self.config.is_moderator(event) {
             return Ok(());
         }
         if let Some(user) = event.user()
-            && store.get::<bool>(&invite_key(name, "user", &user))?.is_some()
+            && self.is_invited(name, &user)?
         {
             return Ok(());
         }
         if let Some(secret) = invite {
             self.count_try()?;
-            let key = invite_key(name, "bearer", secret);
-            // two at once: one finds it used up
-            return match store.compare_and_set(&key, Some(&true), None, None)? {
+            return match self.use_up(name, secret)? {
                 true => Ok(()),
-                false => Err(reject("invite_invalid", "this invite is unknown, used up or too old").into()),
+                false => Err(reject("invite_invalid", "this invite is unknown, used up, taken back or too old").into()),
             };
         }
         match (&room.password, password) {
@@ -217,8 +196,7 @@ impl Front<'_> {
 
     /// A room that somebody created is governed by its owner and moderators, any other one by its members.
     pub(super) fn may_govern(&self, room: &str) -> Result<bool, Failure> {
-        let record = self.room(room)?;
-        Ok(record.is_none_or(|record| record.owner == who(self.event)) || self.config.is_moderator(self.event))
+        Ok(self.is_host(room)?.unwrap_or(true))
     }
 
     /// A user whom the event's socket wants to reach, which needs one itself.

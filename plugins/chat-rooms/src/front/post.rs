@@ -6,7 +6,7 @@ use super::{Front, body};
 use crate::{
     config::{days, hours},
     keys::key,
-    wire::{Mention, Place, Posted, Speaker, who},
+    wire::{Mention, Place, Posted, who},
 };
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ impl Front<'_> {
             return Ok(Swallow);
         }
         let id = self.next_id(&place)?;
-        let from = Speaker { name: me.clone(), socket: event.socket().unwrap_or_default(), user: Some(me.clone()) };
+        let from = self.user_speaker(me.clone());
         event.retarget(To::user(to).and(To::user(me)).except_sender());
         let (time_ms, reply_to, mentions) = (event.received_ms(), None, Vec::new());
         self.send(event, Posted { place, id, time_ms, from, text, client_id, reply_to, mentions })
@@ -100,7 +100,7 @@ impl Front<'_> {
     }
 
     /// Members whose names stand behind an `@` in the text, each once.
-    fn mentions(&self, room: &str, text: &str) -> Result<Vec<Mention>, Failure> {
+    pub(super) fn mentions(&self, room: &str, text: &str) -> Result<Vec<Mention>, Failure> {
         let mut mentions: Vec<Mention> = Vec::new();
         let mut asked = 0;
         let mut before = ' ';

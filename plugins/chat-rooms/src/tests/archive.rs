@@ -80,6 +80,23 @@ fn authors_and_moderators_edit_and_it_is_judged_again() {
 }
 
 #[test]
+fn who_is_newly_mentioned_in_an_edit_is_told() {
+    let hub = hub();
+    let (ann, bob, eve) = (member(&hub, "ann", "a"), member(&hub, "bob", "a"), member(&hub, "eve", "a"));
+    good(say(&ann, "a", "@bob"));
+    let _ = (bob.inbox(), eve.inbox());
+    good(ann.send("edit", json!({ "room": "a", "id": 1, "text": "@bob @eve" })));
+    let edited = of(bob.inbox(), "edited").remove(0);
+    assert_eq!(edited["mentions"], json!([{ "name": "bob", "user": "bob" }, { "name": "eve", "user": "eve" }]));
+    assert_eq!(of(eve.inbox(), "mentioned")[0]["id"], 1);
+    good(ann.send("edit", json!({ "room": "a", "id": 1, "text": "SHADOW @bob" })));
+    good(ann.send("edit", json!({ "room": "a", "id": 1, "text": "nobody" })));
+    assert!(of(bob.inbox(), "mentioned").is_empty(), "once is enough");
+    let kept = good(bob.send("history", json!({ "room": "a" })))["messages"][0].clone();
+    assert_eq!((&kept["text"], &kept["mentions"]), (&json!("nobody"), &Value::Null));
+}
+
+#[test]
 fn a_deleted_message_leaves_its_place() {
     let hub = hub();
     let (ann, bob) = (member(&hub, "ann", "a"), member(&hub, "bob", "a"));

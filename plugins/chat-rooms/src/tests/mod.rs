@@ -1,6 +1,8 @@
 //! What clients see, with a judge where moderation would stand.
 
 mod archive;
+mod direct;
+mod list;
 mod names;
 mod post;
 mod private;
@@ -19,7 +21,7 @@ impl OnMessage for Judge {
     fn on_message(&self, event: &MessageEvent) -> Outcome {
         let Ok((mut body,)): Result<(Value,), _> = event.args() else { return Ok(Pass) };
         let text = body["text"].as_str().unwrap_or_default().to_owned();
-        if text.contains("REJECT") {
+        if text.contains("REJECT") || body["name"] == "REJECT" {
             return Err(reject("judged", "no").into());
         }
         if text.contains("SHADOW") {
@@ -99,6 +101,7 @@ fn a_wrong_config_is_refused_with_the_key() {
         "ids outlive the history"
     );
     assert!(read(r#"{"reaction_kinds_max":50,"reaction_users_max":500}"#).contains("25000 is not in 1..=1000"));
+    assert!(read(r#"{"rooms_listed_max":100,"room_max_chars":256}"#).contains("25600 is not in 0..=10000"));
     assert!(read(r#"{"part":"middle"}"#).contains("expected `front` or `archive`"));
     assert!(read(r#"{"text_max":1}"#).starts_with("config: `text_max`: unknown field"));
 }
@@ -128,6 +131,7 @@ fn without_an_archive_there_is_chat_and_no_memory() {
         ("delete", json!({ "room": "a", "id": 1 })),
         ("react", json!({ "room": "a", "id": 1, "emoji": "👍", "on": true })),
         ("read", json!({ "room": "a", "id": 1 })),
+        ("rooms", json!({})),
     ] {
         refused(&ann.send(name, body), "no_archive");
     }
@@ -138,7 +142,8 @@ fn a_body_that_is_not_as_it_should_be_is_refused() {
     let hub = hub();
     let ann = member(&hub, "ann", "a");
     for name in ChatRooms::EVENTS {
-        for body in [json!({}), json!({ "room": "a", "to": "b", "text": "x", "id": 1, "no_such": 1 }), json!(7)] {
+        let nothing = if *name == "rooms" { json!({ "public": 1 }) } else { json!({}) };
+        for body in [nothing, json!({ "room": "a", "to": "b", "text": "x", "id": 1, "no_such": 1 }), json!(7)] {
             refused(&ann.send(name, &body), "bad_request");
         }
     }
@@ -167,6 +172,9 @@ fn who_is_no_member_may_do_nothing_in_a_room() {
     for (name, body) in [
         ("leave", json!({ "room": "a" })),
         ("invite", json!({ "room": "a", "user": "eve" })),
+        ("uninvite", json!({ "room": "a" })),
+        ("rename", json!({ "room": "a", "name": "x" })),
+        ("presence", json!({ "room": "a", "status": "away" })),
         ("topic", json!({ "room": "a", "text": "x" })),
         ("typing", json!({ "room": "a" })),
         ("message", json!({ "room": "a", "text": "x" })),

@@ -14,12 +14,14 @@ fn a_join_says_who_is_there_and_is_told_to_all() {
     let ann = member(&hub, "ann", "a");
     let bob = hub.connect();
     let ack = good(join_as(&bob, "Bob"));
-    let (a, b) =
-        (json!({ "name": "ann", "socket": ann.id(), "user": "ann" }), json!({ "name": "Bob", "socket": bob.id() }));
+    let a = json!({ "name": "ann", "socket": ann.id(), "user": "ann", "status": "here" });
+    let b = json!({ "name": "Bob", "socket": bob.id(), "status": "here" });
+    let you = json!({ "name": "Bob", "socket": bob.id() });
     assert_eq!(
         ack,
         json!({
-            "ok": true, "room": "a", "you": b, "members": [a, b], "members_count": 2, "topic": null, "last_id": 0,
+            "ok": true, "room": "a", "you": you, "members": [a, b], "members_count": 2, "topic": null, "last_id": 0,
+            "read_id": 0,
         })
     );
     let joined = ("joined", json!({ "room": "a", "name": "Bob", "socket": bob.id() }));
@@ -106,6 +108,9 @@ fn a_claim_without_a_socket_in_the_room_counts_nothing() {
     good(join_as(&ann, "Ann"));
     refused(&join_as(&eve, "Ann"), "name_taken");
     ann.end("transport close");
+    refused(&join_as(&eve, "Ann"), "name_taken");
+    // at first it may belong to somebody on the way in
+    hub.advance(Duration::from_secs(2));
     good(join_as(&eve, "Ann"));
 }
 
@@ -155,7 +160,69 @@ fn typing_is_told_to_the_others() {
     let _ = ann.inbox();
     good(bob.send("typing", json!({ "room": "a" })));
     good(bob.send("typing", json!({ "room": "a", "on": false })));
-    let typing = |on| ("typing", json!({ "room": "a", "name": "bob", "socket": bob.id(), "on": on }));
+    let typing = |on| ("typing", json!({ "room": "a", "name": "bob", "socket": bob.id(), "user": "bob", "on": on }));
     assert_eq!(ann.inbox(), [typing(true), typing(false)]);
     assert!(bob.inbox().is_empty());
+}
+
+#[test]
+fn a_new_name_is_told_and_the_old_one_is_free() {
+    let hub = hub();
+    let (ann, bob) = (member(&hub, "ann", "a"), member(&hub, "bob", "a"));
+    let _ = ann.inbox();
+    let rename = |name: &str| bob.send("rename", json!({ "room": "a", "name": name }));
+    refused(&rename("ANN"), "name_taken");
+    refused(&rename("a b"), "name_invalid");
+    refused(&rename("REJECT"), "judged");
+    assert!(ann.inbox().is_empty());
+    assert_eq!(good(rename("Bobby"))["you"]["name"], "Bobby");
+    let told = json!({ "room": "a", "name": "Bobby", "socket": bob.id(), "user": "bob", "was": "bob" });
+    assert_eq!(ann.inbox(), [("renamed", told.clone())]);
+    assert_eq!(bob.inbox(), [("renamed", told)]);
+    good(rename("Bobby"));
+    good(rename("BOBBY"));
+    assert_eq!(ann.inbox().len(), 1, "the same name is no news, another case is");
+    good(say(&bob, "a", "@ann it is me"));
+    assert_eq!(of(ann.inbox(), "message")[0]["name"], "BOBBY");
+    good(join_as(&hub.connect(), "bob"));
+    refused(&join_as(&hub.connect(), "bobby"), "name_taken");
+    good(bob.send("leave", json!({ "room": "a" })));
+    good(join_as(&hub.connect(), "bobby"));
+    refused(&bob.send("rename", json!({ "room": "a", "name": "x" })), "not_a_member");
+}
+
+#[test]
+fn a_name_is_judged_when_its_owner_comes() {
+    let hub = hub();
+    refused(&join_as(&hub.connect(), "REJECT"), "judged");
+    assert_eq!(hub.room_size("a"), 0);
+    let ann = hub.connect();
+    assert_eq!(good(join_as(&ann, "Ann"))["name"], Value::Null, "it stands in `you` alone");
+}
+
+#[test]
+fn who_is_away_is_listed_so_and_told() {
+    let hub = hub_with(json!({ "notices_max": 3 }));
+    let (ann, bob) = (member(&hub, "ann", "a"), member(&hub, "bob", "a"));
+    let _ = ann.inbox();
+    let is = |status: &str| bob.send("presence", json!({ "room": "a", "status": status }));
+    good(is("here"));
+    assert!(ann.inbox().is_empty(), "that was known");
+    good(is("away"));
+    good(is("away"));
+    let told = json!({ "room": "a", "status": "away", "name": "bob", "socket": bob.id(), "user": "bob" });
+    assert_eq!(ann.inbox(), [("presence", told)]);
+    good(bob.send("rename", json!({ "room": "a", "name": "rob" })));
+    let members = good(ann.send("join", json!({ "room": "a" })))["members"].clone();
+    let of_bob = members.as_array().unwrap().iter().find(|m| m["name"] == "rob").unwrap();
+    assert_eq!(of_bob["status"], "away");
+    refused(&is("asleep"), "bad_request");
+    good(is("here"));
+    refused(&is("away"), "too_fast");
+    hub.advance(Duration::from_secs(60));
+    good(is("away"));
+    // the next room, and the next visit, begin anew
+    good(bob.send("leave", json!({ "room": "a" })));
+    let ack = good(bob.send("join", json!({ "room": "a" })));
+    assert!(ack["members"].as_array().unwrap().iter().all(|m| m["status"] == "here"), "{ack}");
 }

@@ -132,35 +132,3 @@ fn a_reply_names_a_message_that_was() {
     refused(&reply(3), "unknown_message");
     refused(&reply(0), "unknown_message");
 }
-
-#[test]
-fn a_direct_message_is_for_two_users_and_kept_for_them() {
-    let hub = hub();
-    let (ann, ann2, bob, eve) =
-        (hub.connect_as("ann"), hub.connect_as("ann"), hub.connect_as("bob"), hub.connect_as("eve"));
-    let ack = good(ann.send("direct", json!({ "to": "bob", "text": "psst" })));
-    assert_eq!(ack["id"], 1);
-    let got = json!({
-        "to": "bob", "id": 1, "time_ms": ack["time_ms"], "name": "ann", "socket": ann.id(), "user": "ann",
-        "text": "psst",
-    });
-    assert_eq!(bob.inbox(), [("direct", got.clone())]);
-    assert_eq!(ann2.inbox(), [("direct", got.clone())]);
-    assert!(ann.inbox().is_empty() && eve.inbox().is_empty());
-    good(bob.send("direct", json!({ "to": "ann", "text": "what?", "client_id": "1" })));
-    good(bob.send("direct", json!({ "to": "ann", "text": "what?", "client_id": "1" })));
-    let page = |socket: &TestSocket, user: &str| good(socket.send("history", json!({ "user": user })));
-    let messages = page(&ann, "bob")["messages"].clone();
-    assert_eq!(messages.as_array().unwrap().len(), 2);
-    assert_eq!(messages[0], got);
-    assert_eq!(page(&bob, "ann")["messages"], messages);
-    assert_eq!(page(&eve, "bob")["messages"], json!([]));
-    refused(&ann.send("direct", json!({ "to": "bob", "text": "REJECT" })), "judged");
-    good(ann.send("direct", json!({ "to": "bob", "text": "SHADOW" })));
-    assert_eq!(page(&bob, "ann")["messages"].as_array().unwrap().len(), 2);
-    // without an identity there is nobody to answer to
-    let nobody = hub.connect();
-    refused(&nobody.send("direct", json!({ "to": "bob", "text": "x" })), "user_required");
-    refused(&nobody.send("history", json!({ "user": "bob" })), "user_required");
-    refused(&ann.send("direct", json!({ "to": "", "text": "x" })), "user_invalid");
-}

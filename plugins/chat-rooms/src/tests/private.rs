@@ -79,6 +79,37 @@ fn a_refused_join_uses_up_no_invite() {
 }
 
 #[test]
+fn an_invite_can_be_taken_back() {
+    let hub = hub_with(json!({ "invites_max": 2, "password_tries_max": 100 }));
+    let (ann, bob, eve) = (hub.connect_as("ann"), hub.connect_as("bob"), hub.connect_as("eve"));
+    good(ann.send("create", json!({ "room": "p", "invite_only": true })));
+    good(join(&ann, json!({})));
+    let uninvite = |body: Value| ann.send("uninvite", body);
+    good(ann.send("invite", json!({ "room": "p", "user": "bob" })));
+    good(ann.send("invite", json!({ "room": "p", "user": "bob" })));
+    let invite = good(ann.send("invite", json!({ "room": "p" })))["invite"].clone();
+    refused(&ann.send("invite", json!({ "room": "p", "user": "zoe" })), "too_many_invites");
+    assert_eq!(good(uninvite(json!({ "room": "p", "user": "eve" })))["count"], 0);
+    assert_eq!(good(uninvite(json!({ "room": "p", "user": "bob" })))["count"], 1);
+    refused(&join(&bob, json!({})), "invite_required");
+    assert_eq!(good(uninvite(json!({ "room": "p", "invite": invite })))["count"], 1);
+    refused(&join(&eve, json!({ "invite": invite })), "invite_invalid");
+    // all at once
+    let invite = good(ann.send("invite", json!({ "room": "p" })))["invite"].clone();
+    good(ann.send("invite", json!({ "room": "p", "user": "bob" })));
+    refused(&uninvite(json!({ "room": "p", "user": "bob", "invite": invite })), "bad_request");
+    assert_eq!(good(uninvite(json!({ "room": "p" })))["count"], 2);
+    refused(&join(&eve, json!({ "invite": invite })), "invite_invalid");
+    // those who are in stay in, and are no hosts
+    good(ann.send("invite", json!({ "room": "p", "user": "bob" })));
+    good(join(&bob, json!({})));
+    refused(&bob.send("uninvite", json!({ "room": "p" })), "not_allowed");
+    good(uninvite(json!({ "room": "p" })));
+    good(say(&bob, "p", "still here"));
+    refused(&member(&hub, "mia", "a").send("uninvite", json!({ "room": "a" })), "not_private");
+}
+
+#[test]
 fn rooms_are_made_as_the_operator_says() {
     let hub = hub_with(json!({ "create_roles": ["host"] }));
     let ann = member(&hub, "ann", "a");
