@@ -18,7 +18,6 @@ use crate::{
 /// A message as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
-    #[serde(flatten)]
     pub posted: Posted,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited_ms: Option<u64>,
@@ -57,21 +56,33 @@ pub(super) struct Log<'a> {
     thread: Vec<String>,
 }
 
+/// A message as clients get it.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    posted: Posted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ShownReaction>,
+}
+
+#[derive(Serialize)]
+struct ShownReaction {
+    emoji: String,
+    count: usize,
+    mine: bool,
+}
+
 impl Record {
-    /// As clients get it; `me` is the mark of who asks.
-    pub(super) fn public(&self, me: &str) -> Result<Value, Failure> {
-        let reactions: Vec<Value> = self
-            .reactions
-            .iter()
-            .map(|r| json!({ "emoji": r.emoji, "count": r.by.len(), "mine": r.by.iter().any(|by| by == me) }))
-            .collect();
-        let record = Record { reactions: Vec::new(), ..self.clone() };
-        let mut value = hubbub_plugin::serde_json::to_value(record)
-            .map_err(|error| failure(format!("a message cannot be JSON: {error}")))?;
-        if !reactions.is_empty() {
-            value["reactions"] = reactions.into();
-        }
-        Ok(value)
+    /// What somebody is shown; `me` is the mark of who asks.
+    pub(super) fn shown_to(self, me: &str) -> Shown {
+        let Self { posted, edited_ms, deleted, reactions } = self;
+        let shown =
+            |Reaction { emoji, by }| ShownReaction { emoji, count: by.len(), mine: by.iter().any(|by| by == me) };
+        Shown { posted, edited_ms, deleted, reactions: reactions.into_iter().map(shown).collect() }
     }
 }
 

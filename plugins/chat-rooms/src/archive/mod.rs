@@ -9,7 +9,7 @@ mod log;
 use hubbub_plugin::{Event, prelude::*};
 use serde::de::DeserializeOwned;
 
-use self::log::{Log, ReadTo};
+use self::log::{Log, ReadTo, Shown};
 use crate::{
     config::{Config, days},
     keys::key,
@@ -20,6 +20,18 @@ use crate::{
 pub(crate) struct Archive<'a> {
     config: &'a Config,
     event: &'a Event,
+}
+
+/// The ack of `history`.
+#[derive(Serialize)]
+struct ShownPage {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    messages: Vec<Shown>,
+    more: bool,
 }
 
 /// The one argument, when it is what the front makes of it.
@@ -109,13 +121,12 @@ impl<'a> Archive<'a> {
     fn page(&self, event: &MessageEvent, page: &Page) -> Outcome {
         let (records, more) = self.log(&page.place).page(page.before, page.limit)?;
         let me = mark(&page.who);
-        let messages: Vec<Value> = records.iter().map(|r| r.public(&me)).collect::<Result<_, _>>()?;
-        let mut ack = json!({ "ok": true, "messages": messages, "more": more });
-        match &page.place {
-            Place::Room(room) => ack["room"] = json!(room),
-            Place::To(user) => ack["user"] = json!(user),
-        }
-        event.ack(ack)?;
+        let messages = records.into_iter().map(|record| record.shown_to(&me)).collect();
+        let (room, user) = match page.place.clone() {
+            Place::Room(room) => (Some(room), None),
+            Place::To(user) => (None, Some(user)),
+        };
+        event.ack(ShownPage { ok: true, room, user, messages, more })?;
         Ok(Swallow)
     }
 
