@@ -6,8 +6,10 @@ pub mod memory;
 pub mod node;
 pub mod panics;
 pub mod plugins;
+pub mod process;
 pub mod raw;
 pub mod script;
 
 pub use client::Client;
 pub use node::Node;
+pub use process::Process;

@@ -102,7 +102,7 @@ async fn ready(address: SocketAddr) -> anyhow::Result<()> {
     timeout(Duration::from_secs(120), answered).await.context("the node was not ready in time")?
 }
 
-fn with_components(toml: &str) -> String {
+pub(crate) fn with_components(toml: &str) -> String {
     let mut out = String::new();
     let mut rest = toml;
     while let Some((before, behind)) = rest.split_once("{wasm:") {

@@ -1,0 +1,86 @@
+//! A node as a process of its own, which can be killed.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{node::with_components, plugins::workspace};
+
+/// How long the process may take until it listens: it compiles its plugins first.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A running `hubbub serve`. Killed when it is dropped.
+pub struct Process {
+    pub address: SocketAddr,
+    child: Child,
+    log: JoinHandle<()>,
+}
+
+/// The binary, built as it is for `make run`; that is quick when nothing changed.
+fn binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        let status = cargo.current_dir(workspace()).args(["build", "--quiet", "--workspace", "--bins"]).status();
+        assert!(status.expect("cargo runs").success(), "the node does not build");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+        target.join("debug/hubbub")
+    })
+}
+
+impl Process {
+    /// Starts a node with this `hub.toml`, which lies in `dir`; `{wasm:NAME}` stands for the component of that package.
+    /// Its port is the system's choice.
+    pub async fn start(dir: &Path, toml: &str) -> anyhow::Result<Self> {
+        let file = dir.join("hub.toml");
+        std::fs::write(&file, with_components(toml))?;
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "info", "--log-format", "json", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().context("its log is piped")?).lines();
+        let ready = async {
+            let mut log = String::new();
+            while let Some(line) = lines.next_line().await? {
+                let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["message"] == "ready" {
+                    return Ok(entry["address"].as_str().context("`ready` says where")?.parse()?);
+                }
+                log = log + &line + "\n";
+            }
+            anyhow::bail!("the node ended at once:\n{log}")
+        };
+        let address = timeout(START_TIMEOUT, ready).await.context("the node was not ready in time")??;
+        // a full pipe would stop the node; what it warns of is what a failing test wants to know
+        let log = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if !line.contains(r#""level":"INFO""#) {
+                    eprintln!("{line}");
+                }
+            }
+        });
+        Ok(Self { address, child, log })
+    }
+
+    /// SIGKILL; returns when the process is no more.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await?;
+        Ok(self.log.await?)
+    }
+}
