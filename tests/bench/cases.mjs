@@ -1,6 +1,8 @@
 // What is measured, and what the aims are.
 
-export const PARTS = ["closed", "fixed", "busy", "echo", "connect", "memory", "micro"];
+import { TEXT } from "./chat.mjs";
+
+export const PARTS = ["closed", "fixed", "busy", "echo", "chat", "connect", "memory", "micro"];
 
 /** Deliveries a second of the fixed-rate cases. */
 const FIXED_DELIVERIES = 40_000;
@@ -11,6 +13,9 @@ const CONNECTIONS = { 10: 400, 100: 1000, 1000: 1000 };
 const NODE_AIM = 2.5;
 
 const broadcast = (size, ...rest) => ["--connections", CONNECTIONS[size], "--room-size", size, ...rest];
+
+/** A chat's servers take no other fields than their own: the generator's mark is the client's id of a message. */
+const CHAT = ["--text", TEXT, "--mark-field", "client_id", "--ack"];
 
 const perCpu = (report) => report.deliveries_per_cpu_second;
 
@@ -62,6 +67,14 @@ export const CASES = [
     value: perCpu,
     aims: { socketioxide: 1.3 },
   },
+  ...[10, 100].map((size) => ({
+    part: "chat",
+    name: `the whole chat, rooms of ${size}`,
+    unit: "deliveries/CPU-s",
+    args: broadcast(size, ...CHAT),
+    value: perCpu,
+    aims: { node: 2 },
+  })),
   {
     part: "connect",
     name: "connect and disconnect, 50 at a time",

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import { CASES, MEMORY_CONNECTIONS, WARM_UP, memoryArgs } from "./cases.mjs";
 import { parseOptions } from "./options.mjs";
 import { microLines, printMemory, printTable, verdict } from "./report.mjs";
-import { build, hubbubBin, root, start } from "./servers.mjs";
+import { build, hubbubBin, root, start, startChat } from "./servers.mjs";
 
 const options = parseOptions();
 if (options.build) {
@@ -39,7 +39,9 @@ async function runCases() {
     return [];
   }
   const servers = [];
-  for (const name of options.servers) {
+  const isChat = ({ part }) => part === "chat";
+  const chatServers = chosen.some(isChat) ? await startChat(options.servers) : [];
+  for (const name of chosen.every(isChat) ? [] : options.servers) {
     servers.push(await start(name));
     if (name === "socketioxide" && chosen.some(({ isBusy }) => isBusy)) {
       servers.push(await start("socketioxide-roomy"));
@@ -47,8 +49,9 @@ async function runCases() {
   }
   const results = chosen.map(({ part, name, unit, aims }) => ({ part, name, unit, aims, runs: {} }));
   for (let round = 0; round < options.rounds; round++) {
-    for (const [index, { name, args, value, isBusy }] of chosen.entries()) {
-      for (const server of servers.filter((server) => isBusy || server.name !== "socketioxide-roomy")) {
+    for (const [index, { part, name, args, value, isBusy }] of chosen.entries()) {
+      const these = part === "chat" ? chatServers : servers;
+      for (const server of these.filter((server) => isBusy || server.name !== "socketioxide-roomy")) {
         console.error(`round ${round + 1} of ${options.rounds}: ${name}: ${server.name}`);
         const report = await bench(server, ["--duration", options.seconds, ...args]);
         const runs = (results[index].runs[server.name] ??= []);
@@ -56,7 +59,7 @@ async function runCases() {
       }
     }
   }
-  await Promise.all(servers.map((server) => server.stop()));
+  await Promise.all([...servers, ...chatServers].map((server) => server.stop()));
   return results;
 }
 
@@ -80,7 +83,7 @@ async function runMemory() {
 /** One run of the generator: its JSON report. A run that measures nothing ends the process. */
 async function bench(server, args) {
   const fixed = ["bench", server.url, "--json", "--progress", "off", "--pid", server.pid];
-  const { code, stdout } = await capture(hubbubBin, [...fixed, ...args].map(String));
+  const { code, stdout } = await capture(hubbubBin, [...fixed, ...(server.args ?? []), ...args].map(String));
   if (code !== 0) {
     console.error(`hubbub bench against ${server.name} failed with exit code ${code}`);
     process.exit(1);

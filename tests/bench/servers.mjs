@@ -6,12 +6,15 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { prepare } from "./chat.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = resolve(here, "../..");
 
 /** Words that the peers' filters look for, as Hubbub's does by hub.toml; the bench's padding holds none of them. */
 const WORDS = ["damn", "darn", "heck", "bother", "blast"];
+
+const CHAT_PLUGINS = ["-p", "identity", "-p", "chat-rooms", "-p", "moderation"];
 
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 8_000;
@@ -38,7 +41,7 @@ export function build(servers) {
   // one selection for all builds: others would build wasmtime again with other features
   command("cargo", ["build", "--release", "--workspace", "--bins"]);
   if (servers.includes("hubbub")) {
-    const plugins = ["-p", "rooms", "-p", "word-filter", "-p", "echo", "-p", "pass"];
+    const plugins = ["-p", "rooms", "-p", "word-filter", "-p", "echo", "-p", "pass", ...CHAT_PLUGINS];
     command("cargo", ["build", "--profile", "plugin", "--target", "wasm32-wasip2", ...plugins]);
   }
   if (servers.includes("node") && !existsSync(join(nodePeer, "node_modules"))) {
@@ -59,16 +62,35 @@ export function command(program, args, cwd = root) {
 /** Starts a server by name and waits until it answers: `{name, url, pid, stop()}`. */
 export async function start(name) {
   if (name === "hubbub") {
-    const port = await freePort();
-    const listen = `127.0.0.1:${port}`;
-    const child = launch(name, hubbubBin, ["serve", "--config", join(here, "hub.toml"), "--listen", listen], "ignore");
-    await answers(name, `http://${listen}/readyz`);
-    return server(name, child, port);
+    return startHubbub(join(here, "hub.toml"));
   }
   const [program, ...args] = PEERS[name];
   const child = launch(name, program, [...args, "--words", WORDS.join(",")], "pipe");
   const { port } = await firstLine(child, name);
   return server(name, child, port);
+}
+
+/** The servers of the chat case, as far as they were chosen. Their `args` are for the generator. */
+export async function startChat(names) {
+  const { config, words, auth, secret } = prepare(root);
+  const servers = [];
+  if (names.includes("hubbub")) {
+    servers.push(await startHubbub(config));
+  }
+  if (names.includes("node")) {
+    const child = launch("node", process.execPath, [join(nodePeer, "chat.mjs"), "--words", words, "--secret", secret], "pipe");
+    const { port } = await firstLine(child, "node");
+    servers.push(server("node", child, port));
+  }
+  return servers.map((server) => ({ ...server, args: ["--auth-file", auth] }));
+}
+
+async function startHubbub(config) {
+  const port = await freePort();
+  const listen = `127.0.0.1:${port}`;
+  const child = launch("hubbub", hubbubBin, ["serve", "--config", config, "--listen", listen], "ignore");
+  await answers("hubbub", `http://${listen}/readyz`);
+  return server("hubbub", child, port);
 }
 
 function server(name, child, port) {

@@ -39,7 +39,7 @@ pub(super) async fn run(worker: &Rc<Worker>, index: usize, phase: &mut watch::Re
 
 async fn turn(worker: &Worker, phase: &watch::Receiver<Phase>) {
     let started = Instant::now();
-    match open::open(&worker.plan, worker.address).await {
+    match open::open(&worker.plan, worker.address, 0).await {
         Ok(opened) => {
             worker.counters.add(Count::Opened, 1);
             if *phase.borrow() == Phase::Measure {

@@ -60,8 +60,9 @@ impl Member {
         let room = plan.grouping.room(connection);
         let sender = plan.grouping.sender(connection).map(|id| {
             let room_name = (plan.mode == Mode::Broadcast).then(|| plan.room_name(room));
+            let mark_field = plan.mark_field.as_deref();
             let template =
-                Template::new(&plan.namespace, &plan.message_event, room_name.as_deref(), plan.padding_bytes);
+                Template::new(&plan.namespace, &plan.message_event, room_name.as_deref(), &plan.text, mark_field);
             Sender { id, template, next: Cell::new(0), under_way: Cell::new(0), progress_us: Cell::new(0) }
         });
         let state = Cell::new(if plan.joins { State::Open } else { State::Member });
@@ -122,7 +123,7 @@ impl Member {
     fn receive_event(&self, payload: &[u8]) {
         let worker = &self.worker;
         if worker.plan.mode == Mode::Broadcast && wire::is_event(payload, &worker.message_event_json) {
-            match wire::find_mark(payload) {
+            match wire::find_mark(payload, worker.plan.mark_field.as_deref()) {
                 Some(mark) => self.record(mark),
                 None => worker.counters.add(Count::Foreign, 1),
             }
@@ -148,7 +149,7 @@ impl Member {
     fn receive_ack(&self, id: u64, answer: &[u8]) {
         let counters = &self.worker.counters;
         if self.worker.plan.mode == Mode::Echo {
-            match wire::find_mark(answer) {
+            match wire::find_mark(answer, self.worker.plan.mark_field.as_deref()) {
                 Some(mark) if u64::from(mark.number) + 1 == id => self.record(mark),
                 Some(_) => counters.add(Count::Foreign, 1),
                 None => self.refused(answer),

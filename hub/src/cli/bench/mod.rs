@@ -24,7 +24,7 @@ mod wire;
 mod worker;
 mod ws;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -73,6 +73,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     pub(crate) size: usize,
 
+    /// What messages say, in place of padding
+    #[arg(long, value_name = "TEXT", conflicts_with = "size")]
+    pub(crate) text: Option<String>,
+
+    /// Carry the generator's mark as text in this field, for servers that take no others [default: the numbers s, n and t]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) mark_field: Option<String>,
+
     /// Seconds that are measured
     #[arg(long, short, value_name = "S", default_value_t = 10.0)]
     pub(crate) duration: f64,
@@ -92,6 +100,10 @@ pub(crate) struct Args {
     /// What the client says about itself when it connects: a JSON object
     #[arg(long, value_name = "JSON")]
     pub(crate) auth: Option<String>,
+
+    /// The same for each connection: a file with a JSON object a line; connections take them in turn
+    #[arg(long, value_name = "FILE", conflicts_with = "auth")]
+    pub(crate) auth_file: Option<PathBuf>,
 
     /// The transport
     #[arg(long, value_enum, default_value = "websocket")]

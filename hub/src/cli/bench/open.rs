@@ -59,12 +59,12 @@ pub(super) enum Opened {
     Polling { client: HttpClient, sid: String, max_payload_bytes: usize, unread: Vec<u8> },
 }
 
-/// Opens one connection as the plan says, within `OPEN_DEADLINE`.
-pub(super) async fn open(plan: &Plan, address: SocketAddr) -> Result<Opened, OpenError> {
+/// Opens the plan's connection of this number, within `OPEN_DEADLINE`.
+pub(super) async fn open(plan: &Plan, address: SocketAddr, connection: usize) -> Result<Opened, OpenError> {
     let opening = async {
         match plan.transport {
-            TransportName::Websocket => open_websocket(plan, address).await,
-            TransportName::Polling => open_polling(plan, address).await,
+            TransportName::Websocket => open_websocket(plan, address, connection).await,
+            TransportName::Polling => open_polling(plan, address, connection).await,
         }
     };
     tokio::time::timeout(OPEN_DEADLINE, opening).await.unwrap_or(Err(OpenError::Deadline))
@@ -99,7 +99,7 @@ fn parse_open(text: &[u8]) -> Result<OpenPacket, OpenError> {
     parsed.ok_or_else(|| OpenError::NoEngineIo(String::from_utf8_lossy(text).chars().take(60).collect()))
 }
 
-async fn open_websocket(plan: &Plan, address: SocketAddr) -> Result<Opened, OpenError> {
+async fn open_websocket(plan: &Plan, address: SocketAddr, connection: usize) -> Result<Opened, OpenError> {
     let mut stream = connect(address).await?;
     let request = ws::opening(&plan.target.host, &plan.target.request_path("websocket", None));
     stream.write_all(request.as_bytes()).await.map_err(OpenError::Write)?;
@@ -114,7 +114,7 @@ async fn open_websocket(plan: &Plan, address: SocketAddr) -> Result<Opened, Open
     }
     let open = next_message(&mut stream, &mut unread).await?;
     parse_open(&open)?;
-    send(&mut stream, &wire::connect_packet(&plan.namespace, plan.auth.as_deref())).await?;
+    send(&mut stream, &wire::connect_packet(&plan.namespace, plan.auth(connection))).await?;
     loop {
         let message = next_message(&mut stream, &mut unread).await?;
         if is_accepted(plan, &message)? {
@@ -126,7 +126,7 @@ async fn open_websocket(plan: &Plan, address: SocketAddr) -> Result<Opened, Open
     }
 }
 
-async fn open_polling(plan: &Plan, address: SocketAddr) -> Result<Opened, OpenError> {
+async fn open_polling(plan: &Plan, address: SocketAddr, connection: usize) -> Result<Opened, OpenError> {
     let mut client = HttpClient::new(address, plan.target.host.clone());
     let (head, body) = client.get(&plan.target.request_path("polling", None)).await?;
     if head.status != 200 {
@@ -135,7 +135,7 @@ async fn open_polling(plan: &Plan, address: SocketAddr) -> Result<Opened, OpenEr
     let mut messages = body.split(|byte| *byte == wire::SEPARATOR);
     let OpenPacket { sid, max_payload } = parse_open(messages.next().unwrap_or_default())?;
     let path = plan.target.request_path("polling", Some(&sid));
-    post(&mut client, &path, &wire::connect_packet(&plan.namespace, plan.auth.as_deref())).await?;
+    post(&mut client, &path, &wire::connect_packet(&plan.namespace, plan.auth(connection))).await?;
     loop {
         let (head, body) = client.get(&path).await?;
         if head.status != 200 {

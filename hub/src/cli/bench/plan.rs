@@ -34,8 +34,8 @@ pub(super) struct Plan {
     pub(super) transport: TransportName,
     /// Begins with `/`.
     pub(super) namespace: String,
-    /// The CONNECT packet's payload, as JSON text.
-    pub(super) auth: Option<String>,
+    /// Payloads of CONNECT packets, as JSON texts, which connections take in turn; may be empty.
+    auths: Vec<String>,
     pub(super) mode: Mode,
     pub(super) pace: Pace,
     pub(super) grouping: Grouping,
@@ -43,7 +43,10 @@ pub(super) struct Plan {
     pub(super) joins: bool,
     /// Whether messages ask for an ack besides their delivery (in echo mode the ack is the delivery).
     pub(super) asks_acks: bool,
-    pub(super) padding_bytes: usize,
+    /// What messages say.
+    pub(super) text: String,
+    /// The field that carries the mark as text.
+    pub(super) mark_field: Option<String>,
     pub(super) warmup: Duration,
     pub(super) duration: Duration,
     /// What is owed and makes no progress for so long is given up.
@@ -66,10 +69,7 @@ impl Plan {
         ensure!(args.connections <= CONNECTIONS_MAX, "--connections is at most {CONNECTIONS_MAX}");
         ensure!(args.size <= SIZE_MAX_BYTES, "--size is at most {SIZE_MAX_BYTES} bytes");
         ensure!(args.namespace.starts_with('/'), "--namespace begins with a slash: /{}", args.namespace);
-        if let Some(auth) = &args.auth {
-            let json: serde_json::Value = serde_json::from_str(auth).context("--auth is no JSON")?;
-            ensure!(json.is_object(), "--auth is a JSON object, as the Socket.IO client's `auth` option");
-        }
+        let auths = auths(&args)?;
         let (grouping, joins) = grouping(&args)?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
@@ -77,7 +77,8 @@ impl Plan {
             pace: pace(&args)?,
             joins,
             asks_acks: args.ack || args.mode == Mode::Echo,
-            padding_bytes: args.size,
+            text: args.text.unwrap_or_else(|| "x".repeat(args.size)),
+            mark_field: args.mark_field,
             warmup: seconds("--warmup", args.warmup, 0.0)?,
             duration: seconds("--duration", args.duration, 0.1)?,
             patience: seconds("--patience", args.patience, 0.1)?,
@@ -87,12 +88,17 @@ impl Plan {
             message_event: args.message_event.unwrap_or_else(|| default_event(args.mode).to_owned()),
             transport: args.transport,
             namespace: args.namespace,
-            auth: args.auth,
+            auths,
             mode: args.mode,
             grouping,
             join_event: args.join_event,
             pids: args.pid,
         })
+    }
+
+    /// What a connection says about itself when it connects.
+    pub(super) fn auth(&self, connection: usize) -> Option<&str> {
+        self.auths.get(connection % self.auths.len().max(1)).map(String::as_str)
     }
 
     /// The name of a room.
@@ -112,6 +118,22 @@ impl Plan {
 /// Tells runs apart that hit the same server: seconds since 1970.
 fn run_number() -> u64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs())
+}
+
+fn auths(args: &Args) -> anyhow::Result<Vec<String>> {
+    let check = |flag: &str, text: &str| {
+        let json: serde_json::Value = serde_json::from_str(text).with_context(|| format!("{flag} is no JSON"))?;
+        ensure!(json.is_object(), "{flag} is a JSON object, as the Socket.IO client's `auth` option");
+        Ok(text.to_owned())
+    };
+    match (&args.auth, &args.auth_file) {
+        (Some(auth), _) => Ok(vec![check("--auth", auth)?]),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            text.lines().map(|line| check("each line of --auth-file", line)).collect()
+        }
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 fn default_event(mode: Mode) -> &'static str {

@@ -105,7 +105,7 @@ fn probe(plan: &Plan) -> anyhow::Result<std::net::SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let address = plan.target.resolve().await?;
-        let opened = open::open(plan, address).await.with_context(|| format!("cannot bench {}", plan.target.url))?;
+        let opened = open::open(plan, address, 0).await.with_context(|| format!("cannot bench {}", plan.target.url))?;
         // How the server takes the end of this connection is not measured.
         let _ = tokio::time::timeout(Duration::from_secs(1), super::churn::close(plan, opened)).await;
         Ok(address)

@@ -99,8 +99,9 @@ pub(super) struct Mark {
 }
 
 /// Finds the mark among the members of the payload's first object, in any order. Strings, and with them any padding,
-/// are skipped rather than read. None when there is no object or it carries no whole mark.
-pub(super) fn find_mark(payload: &[u8]) -> Option<Mark> {
+/// are skipped rather than read. With a `field` it is the text of that one, else the numbers `s`, `n` and `t`. None when
+/// there is no object or it carries no whole mark.
+pub(super) fn find_mark(payload: &[u8], field: Option<&str>) -> Option<Mark> {
     let mut at = memchr(b'{', payload)? + 1;
     let (mut sender, mut sequence, mut sent_us) = (None, None, None);
     loop {
@@ -118,6 +119,11 @@ pub(super) fn find_mark(payload: &[u8]) -> Option<Mark> {
         at = value_end(payload, start)?;
         let value = &payload[start..at];
         match key {
+            _ if field.is_some() => {
+                if field.is_some_and(|field| field.as_bytes() == key) {
+                    return parse_mark(value);
+                }
+            }
             b"s" => sender = u32::try_from(number(value)?).ok(),
             b"n" => sequence = u32::try_from(number(value)?).ok(),
             b"t" => sent_us = number(value),
@@ -132,6 +138,17 @@ pub(super) fn find_mark(payload: &[u8]) -> Option<Mark> {
         }
         at += 1;
     }
+}
+
+/// `"S.N.T"`
+fn parse_mark(value: &[u8]) -> Option<Mark> {
+    let mut parts = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?.split(|byte| *byte == b'.');
+    let mark = Mark {
+        sender: u32::try_from(number(parts.next()?)?).ok()?,
+        number: u32::try_from(number(parts.next()?)?).ok()?,
+        sent_us: number(parts.next()?)?,
+    };
+    parts.next().is_none().then_some(mark)
 }
 
 fn skip_space(text: &[u8], at: usize) -> usize {
@@ -182,22 +199,28 @@ fn value_end(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The fixed text around a sender's messages: `42/ns,ID["message",{"room":"r","text":"...","s":S,"n":N,"t":T}]`
+/// The fixed text around a sender's messages: `42/ns,ID["message",{"room":"r","text":"...","s":S,"n":N,"t":T}]`, or with
+/// a field for the mark `"field":"S.N.T"` in place of the numbers.
 #[derive(Debug)]
 pub(super) struct Template {
     head: String,
     body: String,
+    before_number: &'static [u8],
+    before_time: &'static [u8],
+    end: &'static [u8],
 }
 
 impl Template {
     /// `room` is left out where the event has none (echo).
-    pub(super) fn new(namespace: &str, event: &str, room: Option<&str>, padding_bytes: usize) -> Self {
+    pub(super) fn new(namespace: &str, event: &str, room: Option<&str>, text: &str, mark_field: Option<&str>) -> Self {
         let room = room.map(|room| format!("\"room\":{},", json_string(room))).unwrap_or_default();
-        let text = "x".repeat(padding_bytes);
-        Self {
-            head: format!("42{}", prefix(namespace)),
-            body: format!("[{},{{{room}\"text\":\"{text}\",\"s\":", json_string(event)),
-        }
+        let (event, text) = (json_string(event), json_string(text));
+        let (mark, before_number, before_time, end) = match mark_field {
+            None => ("\"s\":".to_owned(), &b",\"n\":"[..], &b",\"t\":"[..], &b"}]"[..]),
+            Some(field) => (format!("{}:\"", json_string(field)), &b"."[..], &b"."[..], &b"\"}]"[..]),
+        };
+        let body = format!("[{event},{{{room}\"text\":{text},{mark}");
+        Self { head: format!("42{}", prefix(namespace)), body, before_number, before_time, end }
     }
 
     /// Appends one message; with `ack_id` the server is asked to answer it.
@@ -208,11 +231,11 @@ impl Template {
         }
         out.extend_from_slice(self.body.as_bytes());
         write_number(out, u64::from(mark.sender));
-        out.extend_from_slice(b",\"n\":");
+        out.extend_from_slice(self.before_number);
         write_number(out, u64::from(mark.number));
-        out.extend_from_slice(b",\"t\":");
+        out.extend_from_slice(self.before_time);
         write_number(out, mark.sent_us);
-        out.extend_from_slice(b"}]");
+        out.extend_from_slice(self.end);
     }
 }
 
@@ -269,14 +292,18 @@ mod tests {
 
     #[test]
     fn a_written_message_carries_its_mark() {
-        let template = Template::new("/chat", "message", Some("a \"quoted\" room"), 20);
-        let mut out = Vec::new();
-        template.write(&mut out, Some(905), MARK);
-        assert!(out.starts_with(b"42/chat,905[\"message\",{"), "{}", String::from_utf8_lossy(&out));
-        let Packet::Event(payload) = parse(&out, "/chat") else { panic!("not an event") };
-        assert!(is_event(payload, "\"message\""));
-        assert_eq!(find_mark(payload), Some(MARK));
-        serde_json::from_slice::<serde_json::Value>(payload).unwrap();
+        for field in [None, Some("client_id")] {
+            let template = Template::new("/chat", "message", Some("a \"quoted\" room"), "so \"what\"", field);
+            let mut out = Vec::new();
+            template.write(&mut out, Some(905), MARK);
+            assert!(out.starts_with(b"42/chat,905[\"message\",{"), "{}", String::from_utf8_lossy(&out));
+            let Packet::Event(payload) = parse(&out, "/chat") else { panic!("not an event") };
+            assert!(is_event(payload, "\"message\""));
+            assert_eq!(find_mark(payload, field), Some(MARK));
+            let json: serde_json::Value = serde_json::from_slice(payload).unwrap();
+            let fields = json[1].as_object().unwrap().len();
+            assert_eq!((fields, json[1]["text"].as_str()), (if field.is_some() { 3 } else { 5 }, Some("so \"what\"")));
+        }
     }
 
     #[test]
@@ -287,7 +314,7 @@ mod tests {
             r#"["message",{"from":"s\":9","id":null,"deep":{"s":[1,{"n":2}],"t":"}"},"t":1234567,"text":"\\\"s\":4","n":17,"s":3}]"#,
             r#"[{"text":"","s":3,"e":{},"a":[],"n":17,"t":1234567}]"#,
         ] {
-            assert_eq!(find_mark(payload.as_bytes()), Some(MARK), "{payload}");
+            assert_eq!(find_mark(payload.as_bytes(), None), Some(MARK), "{payload}");
         }
     }
 
@@ -304,7 +331,11 @@ mod tests {
             r#"["message",{"s":99999999999999999999999,"n":1,"t":1}]"#,
             r#"["message",{"a":[}]"#,
         ] {
-            assert_eq!(find_mark(payload.as_bytes()), None, "{payload}");
+            assert_eq!(find_mark(payload.as_bytes(), None), None, "{payload}");
+        }
+        for value in ["17", r#""3.17""#, r#""3.17.1.1""#, r#""3.x.1""#, r#""3..1""#] {
+            let payload = format!(r#"["message",{{"s":3,"n":17,"t":1,"c":{value}}}]"#);
+            assert_eq!(find_mark(payload.as_bytes(), Some("c")), None, "{payload}");
         }
     }
 

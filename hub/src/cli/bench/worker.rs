@@ -135,7 +135,7 @@ impl Worker {
 
     async fn open_member(self: Rc<Self>, connection: usize) -> Option<(Rc<Member>, JoinHandle<()>)> {
         let started = Instant::now();
-        match open::open(&self.plan, self.address).await {
+        match open::open(&self.plan, self.address, connection).await {
             Ok(opened) => {
                 self.opening.borrow_mut().saturating_record(started.elapsed().as_micros() as u64);
                 let (link, source) = Link::new(opened, |sid| self.plan.target.request_path("polling", Some(sid)));
