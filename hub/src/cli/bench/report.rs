@@ -198,7 +198,7 @@ pub(super) fn build(
         namespace: plan.namespace.clone(),
         rooms: plan.joins.then_some(plan.grouping.rooms),
         senders: if plan.pace == Pace::Still { 0 } else { plan.grouping.senders },
-        size_bytes: plan.padding_bytes,
+        size_bytes: plan.text.len(),
         faults: fault_texts(&connections, traffic.as_ref(), total(Count::JoinRefused), faults),
         connections,
         traffic,
