@@ -129,6 +129,10 @@ impl imports::store::Host for HostState {
         }
     }
 
+    fn epoch(&mut self) -> Result<u64> {
+        Ok(self.call()?.context.draft.store.epoch())
+    }
+
     async fn meter(&mut self, key: String, window_ms: u64) -> Result<u32> {
         let key = self.key(&key)?;
         self.count_effect(0)?;

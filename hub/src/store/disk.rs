@@ -18,6 +18,11 @@ const ENDS: TableDefinition<(u64, &[u8]), ()> = TableDefinition::new("ends");
 /// Bytes of each scope.
 const USAGE: TableDefinition<&[u8], u64> = TableDefinition::new("usage");
 
+/// Numbers of the file itself.
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// How often the file was opened by a process.
+const EPOCH: &str = "epoch";
+
 const END_BYTES: usize = 8;
 /// What the file's pages may take in memory.
 const CACHE_BYTES: usize = 16 << 20;
@@ -91,6 +96,21 @@ impl Disk {
             None => Err(redb::Error::DatabaseClosed),
         };
         result.map_err(|e| self.error(e))
+    }
+
+    /// Counts the lives of the store; on the disk when it returns.
+    pub(super) fn begin_epoch(&self) -> Result<u64, DiskError> {
+        self.with(|database| {
+            let transaction = database.begin_write()?;
+            let epoch = {
+                let mut meta = transaction.open_table(META)?;
+                let epoch = meta.get(EPOCH)?.map_or(0, |last| last.value()) + 1;
+                meta.insert(EPOCH, epoch)?;
+                epoch
+            };
+            transaction.commit()?;
+            Ok(epoch)
+        })
     }
 
     /// What is kept under a key.

@@ -27,6 +27,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct LocalStore {
     shared: Arc<Shared>,
     meters: Meters,
+    epoch: u64,
     writer: Option<thread::JoinHandle<()>>,
 }
 
@@ -90,19 +91,21 @@ impl LocalStore {
     /// A store that ends with the process.
     pub fn in_memory(limits: Limits) -> Self {
         let shared = Arc::new(Shared::new(limits, None, Usage::new()));
-        Self { shared, meters: Meters::new(limits.meters_max), writer: None }
+        // nothing of an earlier life is left that could be numbered again
+        Self { shared, meters: Meters::new(limits.meters_max), epoch: 0, writer: None }
     }
 
     /// A store in `file`, which is made when it is not there.
     pub fn open(file: &Path, limits: Limits) -> Result<Self, StoreError> {
         let (disk, usage) = Disk::open(file).map_err(DiskError::into_store)?;
+        let epoch = disk.begin_epoch().map_err(DiskError::into_store)?;
         let shared = Arc::new(Shared::new(limits, Some(disk), usage));
         let writer = thread::Builder::new().name("hubbub-store".into()).spawn({
             let shared = shared.clone();
             move || shared.write_until_closed()
         });
         let writer = writer.map_err(|e| StoreError::Unavailable(format!("no thread for its writer: {e}")))?;
-        Ok(Self { shared, meters: Meters::new(limits.meters_max), writer: Some(writer) })
+        Ok(Self { shared, meters: Meters::new(limits.meters_max), epoch, writer: Some(writer) })
     }
 
     /// Bytes of one plugin's keys and values in one namespace.
@@ -389,6 +392,10 @@ impl Store for LocalStore {
 
     fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32> {
         Box::pin(async move { Ok(self.meters.add(key, window_ms, now_ms())) })
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     fn sync(&self) -> Doing<'_, ()> {

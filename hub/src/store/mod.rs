@@ -128,6 +128,9 @@ pub trait Store: Send + Sync {
     /// forgotten when the process ends.
     fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32>;
 
+    /// The number of this life of the store: greater than that of any earlier one, which may have lost its last commits.
+    fn epoch(&self) -> u64;
+
     /// Waits until all that was committed is as safe as it gets.
     fn sync(&self) -> Doing<'_, ()>;
 }

@@ -191,6 +191,7 @@ async fn the_file_opens_again_as_it_was() {
         commit(&store, vec![write("b", Op::Delete), set("c", "3")]).await.unwrap();
     }
     let store = folder.open(limits());
+    assert_eq!(store.epoch(), 2, "it is another life");
     assert_eq!(get(&store, "a").await.unwrap(), b"1");
     assert_eq!(
         (get(&store, "b").await, get(&store, "c").await),

@@ -105,3 +105,7 @@ pub(crate) fn store_meter(key: &str, window_ms: u64) -> u32 {
         call.store.meter(key, window_ms)
     })
 }
+
+pub(crate) fn store_epoch() -> u64 {
+    with(|call| call.store.epoch())
+}

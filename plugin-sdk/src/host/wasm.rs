@@ -21,8 +21,8 @@ pub(crate) use rooms::{contains as rooms_contains, members as rooms_members, min
 
 pub(crate) use store::{
     add as store_add, compare_and_set as store_compare_and_set, count as store_count, delete as store_delete,
-    get as store_get, increment as store_increment, items as store_items, members as store_members,
-    meter as store_meter, once as store_once, push as store_push, remove as store_remove,
+    epoch as store_epoch, get as store_get, increment as store_increment, items as store_items,
+    members as store_members, meter as store_meter, once as store_once, push as store_push, remove as store_remove,
     remove_below as store_remove_below, set as store_set,
 };
 

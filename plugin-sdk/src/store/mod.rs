@@ -182,4 +182,11 @@ impl<'a> Store<'a> {
     pub fn meter(&self, key: &str, window: Duration) -> u32 {
         host::store_meter(key, ms(window))
     }
+
+    /// The number of this life of the store, greater in each. Between two of them the last commits may have been lost
+    /// though clients had heard of them: a plugin that gives out numbers leaves some out when the epoch is another one
+    /// than that of its last number.
+    pub fn epoch(&self) -> u64 {
+        host::store_epoch()
+    }
 }

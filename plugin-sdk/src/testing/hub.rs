@@ -120,6 +120,11 @@ impl TestHub {
         self.state.borrow_mut().passed_ms += time.as_millis() as u64;
     }
 
+    /// Begins another life of the store, as a restarted node does: nothing is lost, but the plugin cannot know that.
+    pub fn next_epoch(&self) {
+        self.state.borrow().store.next_epoch();
+    }
+
     /// How many sockets are in a room of the namespace `/`.
     pub fn room_size(&self, room: &str) -> usize {
         let state = self.state.borrow();

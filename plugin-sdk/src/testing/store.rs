@@ -25,6 +25,7 @@ struct Table {
     acks: HashMap<Key, (Args, u64)>,
     meters: HashMap<Key, (u32, u64)>,
     now_ms: u64,
+    epoch: u64,
 }
 
 /// What a transaction would write.
@@ -65,6 +66,14 @@ impl TestStore {
         for (key, ttl_ms) in changes.onces {
             table.acks.insert(key, (ack.clone(), now_ms.saturating_add(ttl_ms)));
         }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.table.borrow().epoch
+    }
+
+    pub(crate) fn next_epoch(&self) {
+        self.table.borrow_mut().epoch += 1;
     }
 
     pub(crate) fn meter(&self, key: Key, window_ms: u64) -> u32 {
