@@ -24,9 +24,13 @@ pub struct Account {
     kept: HashMap<u64, String>,
     /// The last of them.
     last_id: u64,
+    /// The text of each id that was ever acked, kept or lost.
+    given: HashMap<u64, String>,
     /// What was done since.
     open: Option<Round>,
     vaults: Vec<String>,
+    /// What was lost and sent again: it belongs to the round that begins.
+    again: Vec<Sent>,
     pub acked: usize,
     pub lost: usize,
     pub lost_age: Duration,
@@ -46,7 +50,9 @@ struct Found {
 
 impl Account {
     /// The node is dead. What was acked longer ago than `window` must be kept.
-    pub fn killed(&mut self, done: Done, killed: Instant, window: Duration) {
+    pub fn killed(&mut self, mut done: Done, killed: Instant, window: Duration) {
+        self.again.append(&mut done.sent);
+        done.sent = std::mem::take(&mut self.again);
         self.open = Some(Round { done, killed, window });
     }
 
@@ -59,8 +65,9 @@ impl Account {
         let last = found.last().map_or(self.last_id, |f| f.id);
         ensure!(joined["last_id"] == last, "round {round}: the head is another's: {last}: {joined}");
         self.compare(&done.sent, &found, killed, window).with_context(|| format!("round {round}"))?;
-        self.send_again(address, &done.sent, &found).await.with_context(|| format!("round {round}"))?;
-        for found in history(&mut reader, self.last_id).await? {
+        self.again = send_again(address, &done.sent, &found).await.with_context(|| format!("round {round}"))?;
+        // what is there after a kill is on the disk
+        for found in found {
             self.last_id = found.id;
             ensure!(self.kept.insert(found.id, found.text).is_none(), "an id is there twice: {}", found.id);
         }
@@ -87,6 +94,8 @@ impl Account {
         for Sent { text, acked, .. } in sent {
             let Some((id, at)) = *acked else { continue };
             self.acked += 1;
+            let other = self.given.insert(id, text.clone());
+            ensure!(other.is_none(), "{id} was given to {other:?} before it was given to `{text}`");
             if by_text.contains_key(&**text) {
                 continue;
             }
@@ -95,28 +104,6 @@ impl Account {
             ensure!(id > last, "`{text}` ({id}) is lost, later ones like {last} are not");
             self.lost += 1;
             self.lost_age = self.lost_age.max(age);
-        }
-        Ok(())
-    }
-
-    /// A client that knows nothing sends its last messages again: those that are there get their ids, others are new.
-    async fn send_again(&self, address: SocketAddr, sent: &[Sent], found: &[Found]) -> anyhow::Result<()> {
-        let mut by_user: HashMap<&str, Vec<&Sent>> = HashMap::new();
-        for message in sent {
-            by_user.entry(&message.user).or_default().push(message);
-        }
-        for (name, messages) in by_user {
-            let mut client = user(address, name).await?;
-            good(client.ask("join", json!({ "room": ROOM })).await?)?;
-            for Sent { text, .. } in &messages[messages.len().saturating_sub(SENT_AGAIN)..] {
-                let id = good(client.ask("message", message(ROOM, text)).await?)?["id"].clone();
-                let known = found.iter().find(|f| f.text == *text);
-                ensure!(
-                    known.is_none_or(|f| id == f.id),
-                    "`{text}` is kept as {:?} and acked as {id}",
-                    known.map(|f| f.id)
-                );
-            }
         }
         Ok(())
     }
@@ -148,7 +135,9 @@ impl Account {
     pub async fn check_all(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let mut reader = user(address, "reader").await?;
         good(reader.ask("join", json!({ "room": ROOM })).await?)?;
-        let found = history(&mut reader, 0).await?;
+        let mut found = history(&mut reader, 0).await?;
+        // behind that is what was sent again a moment ago
+        found.retain(|f| f.id <= self.last_id);
         ensure!(found.len() == self.kept.len(), "{} of {} are there", found.len(), self.kept.len());
         for Found { id, text } in found {
             ensure!(self.kept.get(&id) == Some(&text), "{id} is `{text}` and was {:?}", self.kept.get(&id));
@@ -159,6 +148,28 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// A client that knows nothing sends its last messages again: those that are there get their ids, others are new.
+async fn send_again(address: SocketAddr, sent: &[Sent], found: &[Found]) -> anyhow::Result<Vec<Sent>> {
+    let mut by_user: HashMap<&str, Vec<&Sent>> = HashMap::new();
+    for message in sent {
+        by_user.entry(&message.user).or_default().push(message);
+    }
+    let mut new = Vec::new();
+    for (name, messages) in by_user {
+        let mut client = user(address, name).await?;
+        good(client.ask("join", json!({ "room": ROOM })).await?)?;
+        for Sent { text, user, .. } in &messages[messages.len().saturating_sub(SENT_AGAIN)..] {
+            let ack = good(client.ask("message", message(ROOM, text)).await?)?;
+            let id = ack["id"].as_u64().with_context(|| format!("no id: {ack}"))?;
+            match found.iter().find(|f| f.text == *text) {
+                Some(kept) => ensure!(kept.id == id, "`{text}` is kept as {} and acked as {id}", kept.id),
+                None => new.push(Sent { user: user.clone(), text: text.clone(), acked: Some((id, Instant::now())) }),
+            }
+        }
+    }
+    Ok(new)
 }
 
 /// All behind an id, oldest first, each whole.

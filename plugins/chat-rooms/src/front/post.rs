@@ -9,6 +9,9 @@ use crate::{
     wire::{Mention, Place, Posted, who},
 };
 
+/// More ids than one thread can have lost when a node was killed.
+const EPOCH_IDS: u64 = 1_000_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MessageBody {
@@ -24,6 +27,13 @@ struct DirectBody {
     to: String,
     text: String,
     client_id: Option<String>,
+}
+
+/// The last id of a thread, and in which life of the store it was given.
+#[derive(Debug, Serialize, Deserialize)]
+struct LastId {
+    id: u64,
+    epoch: u64,
 }
 
 impl Front<'_> {
@@ -86,16 +96,18 @@ impl Front<'_> {
 
     /// The number of the last message, 0 before the first one.
     pub(super) fn last_id(&self, thread: &[String]) -> Result<u64, Failure> {
-        Ok(self.event.store().get(&id_key(thread))?.unwrap_or(0))
+        Ok(self.event.store().get::<LastId>(&id_key(thread))?.map_or(0, |last| last.id))
     }
 
-    /// Compared and set, so that no two messages have one number: of two at once, one is handled again.
+    /// Compared and set, so that no two messages have one number: of two at once, one is handled again. A node that was
+    /// killed may have lost the last numbers that clients saw, so none of those behind is given again.
     fn next_id(&self, place: &Place) -> Result<u64, Failure> {
         let thread = self.thread(place);
         let (store, key) = (self.event.store(), id_key(&thread));
-        let last: Option<u64> = store.get(&key)?;
-        let id = last.unwrap_or(0) + 1;
-        store.compare_and_set(&key, last.as_ref(), Some(&id), Some(days(self.config.ids_ttl_days)))?;
+        let (last, epoch): (Option<LastId>, _) = (store.get(&key)?, store.epoch());
+        let id = last.as_ref().map_or(1, |last| last.id + if last.epoch == epoch { 1 } else { EPOCH_IDS });
+        let new = LastId { id, epoch };
+        store.compare_and_set(&key, last.as_ref(), Some(&new), Some(days(self.config.ids_ttl_days)))?;
         Ok(id)
     }
 

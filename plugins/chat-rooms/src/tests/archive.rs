@@ -46,6 +46,24 @@ fn history_comes_in_pages_and_ends_where_it_is_cut() {
 }
 
 #[test]
+fn what_a_killed_node_may_have_lost_is_numbered_by_nobody_else() {
+    let hub = hub();
+    let ann = member(&hub, "ann", "a");
+    for _ in 0..3 {
+        good(say(&ann, "a", "x"));
+    }
+    hub.next_epoch();
+    for _ in 0..2 {
+        good(say(&ann, "a", "x"));
+    }
+    good(say(&member(&hub, "bob", "b"), "b", "a new room begins with 1"));
+    let page =
+        |before: Option<u64>| ids(&good(ann.send("history", json!({ "room": "a", "before": before, "limit": 3 }))));
+    assert_eq!((page(None), page(Some(3))), (vec![3, 1_000_003, 1_000_004], vec![1, 2]));
+    good(ann.send("edit", json!({ "room": "a", "id": 1_000_003, "text": "y" })));
+}
+
+#[test]
 fn a_page_of_long_messages_is_short() {
     let hub = hub_with(json!({ "history_page_max_bytes": 10_000 }));
     let ann = member(&hub, "ann", "a");
