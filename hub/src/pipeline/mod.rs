@@ -140,7 +140,7 @@ impl Pipeline {
         let root = Root { kind: event.kind, name: event.name.clone(), ack };
         let mut tries = 1;
         loop {
-            let mut performed = Transaction::new(&chain, self.limits, context.clone()).run(event.clone()).await;
+            let mut performed = Transaction::new(&chain, self.limits, context.clone(), event.clone()).run().await;
             let changes = std::mem::take(&mut performed.changes);
             let mut writes = None;
             if !changes.is_empty() {

@@ -199,7 +199,7 @@ fn run(scripts: Vec<([Script; 6], Policy)>, rooms: &[&str], event: Event) -> Ran
         draft: Draft::new(Arc::new(LocalStore::in_memory(store::Limits::default()))),
     };
     let limits = Limits { chain_timeout: Duration::from_secs(60), rooms_per_socket_max: 4, effects_max: EFFECTS_MAX };
-    let performed = now(Transaction::new(&Chain { links }, limits, context).run(event));
+    let performed = now(Transaction::new(&Chain { links }, limits, context, event).run());
     let log = log.lock().clone();
     Ran { performed, log, policies }
 }

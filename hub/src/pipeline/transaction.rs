@@ -33,8 +33,8 @@ pub struct Transaction<'a> {
     chain: &'a Chain,
     limits: Limits,
     deadline: Instant,
-    /// Shared by all hooks; moves into each call and back.
-    context: Option<Context>,
+    /// The event that is on its way and what all hooks share. One for all of them: it moves into each call and back.
+    call: Option<Box<Call>>,
     effects: Vec<Effect>,
     /// The first answer to the client's ack.
     ack: Option<Payload>,
@@ -91,12 +91,13 @@ impl Performed {
 type Walk<'b> = Pin<Box<dyn Future<Output = Result<(), Undone>> + Send + 'b>>;
 
 impl<'a> Transaction<'a> {
-    pub fn new(chain: &'a Chain, limits: Limits, context: Context) -> Self {
+    /// A transaction for a root event.
+    pub fn new(chain: &'a Chain, limits: Limits, context: Context, root: Event) -> Self {
         Self {
             chain,
             limits,
             deadline: Instant::now() + limits.chain_timeout,
-            context: Some(context),
+            call: Some(Box::new(Call { event: root, context, acts: Acts::default() })),
             effects: Vec::new(),
             ack: None,
             untargeted: false,
@@ -106,19 +107,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Runs a root event. A disconnect brings the leaves of all rooms with it.
-    pub async fn run(mut self, root: Event) -> Performed {
-        let roots = if root.kind == Kind::Disconnect {
-            self.disconnecting = true;
-            leaves_and(root, self.context())
-        } else {
-            vec![root]
-        };
-        for root in roots {
-            if let Err(undone) = self.walk(root, 0).await {
-                let Undone { refusal, notices } = undone;
-                return Performed { effects: notices, ..Performed::refused(refusal) };
-            }
+    /// Runs it. A disconnect brings the leaves of all rooms with it.
+    pub async fn run(mut self) -> Performed {
+        let walked = if self.event().kind == Kind::Disconnect { self.disconnect().await } else { self.walk(0).await };
+        if let Err(undone) = walked {
+            let Undone { refusal, notices } = undone;
+            return Performed { effects: notices, ..Performed::refused(refusal) };
         }
         let unhandled = self.untargeted
             && !self.handled
@@ -126,102 +120,123 @@ impl<'a> Transaction<'a> {
             && self.ack.is_none()
             && self.context().draft.changes.is_empty();
         let refusal = unhandled.then(|| Refusal::new(Code::Unhandled, "no plugin handles this event"));
-        let Context { joined, identity, draft, .. } = self.take_context();
+        let Call { context: Context { joined, identity, draft, .. }, .. } = *self.take_call();
         Performed { effects: self.effects, ack: self.ack, refusal, joined, identity, changes: draft.changes }
     }
 
-    fn take_context(&mut self) -> Context {
-        self.context.take().expect("the context is back after every call")
+    /// A disconnect is the last event: before it, one leave for each room, in the order of joining.
+    async fn disconnect(&mut self) -> Result<(), Undone> {
+        self.disconnecting = true;
+        let leaves = leaves_before(self.event(), &self.call().context);
+        for leave in leaves {
+            self.walk_raised(leave, 0).await?;
+        }
+        self.walk(0).await
+    }
+
+    fn take_call(&mut self) -> Box<Call> {
+        self.call.take().expect("the call is back after every hook")
+    }
+
+    fn call(&self) -> &Call {
+        self.call.as_ref().expect("the call is back after every hook")
+    }
+
+    fn event(&self) -> &Event {
+        &self.call().event
     }
 
     fn context(&mut self) -> &mut Context {
-        self.context.as_mut().expect("the context is back after every call")
+        &mut self.call.as_mut().expect("the call is back after every hook").context
     }
 
-    /// Sends an event down the chain from the plugin at `from` on.
-    async fn walk(&mut self, mut event: Event, from: usize) -> Result<(), Undone> {
+    /// Sends the event down the chain from the plugin at `from` on.
+    async fn walk(&mut self, from: usize) -> Result<(), Undone> {
         let chain = self.chain;
         let start = self.effects.len();
-        self.begin(&event)?;
+        let kind = self.event().kind;
+        self.begin()?;
         for (at, link) in chain.links.iter().enumerate().skip(from) {
-            if !link.wants(&event) {
+            if !link.wants(self.event()) {
                 continue;
             }
-            let (back, acts) = self.ask(link, event).await?;
-            event = back;
-            let Some(acts) = acts else { continue };
+            let Some(acts) = self.ask(link).await? else { continue };
             match acts.verdict {
                 // a fact: the verdict is discarded, and what came with it
-                Verdict::Reject(_) | Verdict::Swallow if event.kind.is_fact() => {}
+                Verdict::Reject(_) | Verdict::Swallow if kind.is_fact() => {}
                 Verdict::Reject(rejection) => {
                     let mut notices = acts.steps.into_iter().filter_map(Step::into_emit).collect::<Vec<_>>();
-                    resolve_rooms(&mut notices, &event);
+                    resolve_rooms(&mut notices, self.event());
                     return Err(Undone { refusal: rejection.into(), notices });
                 }
                 Verdict::Pass => {
                     self.context().draft.changes.append(acts.changes);
-                    self.take_steps(link, at, &event, acts.steps).await?;
+                    self.take_steps(link, at, acts.steps).await?;
                 }
                 // a client is answered or refused, never left hanging
-                Verdict::Swallow if event.kind == Kind::Connect => {
+                Verdict::Swallow if kind == Kind::Connect => {
                     return Err(Undone::by_hub(Code::Rejected, "the connection was refused"));
                 }
                 Verdict::Swallow => {
                     self.context().draft.changes.append(acts.changes);
-                    self.take_steps(link, at, &event, acts.steps).await?;
-                    resolve_rooms(&mut self.effects[start..], &event);
-                    self.swallow(&event, start);
+                    self.take_steps(link, at, acts.steps).await?;
+                    self.resolve_rooms_from(start);
+                    self.swallow(start);
                     return Ok(());
                 }
             }
         }
-        resolve_rooms(&mut self.effects[start..], &event);
-        self.end(event);
+        self.resolve_rooms_from(start);
+        self.end();
         Ok(())
     }
 
-    /// One plugin's turn. `None` for the acts: it failed and its policy is to skip.
-    async fn ask(&mut self, link: &Link, event: Event) -> Result<(Event, Option<Acts>), Undone> {
-        let fact = event.kind.is_fact();
+    fn resolve_rooms_from(&mut self, start: usize) {
+        let call = self.call.as_ref().expect("the call is back after every hook");
+        resolve_rooms(&mut self.effects[start..], &call.event);
+    }
+
+    /// One plugin's turn. `None`: it failed and its policy is to skip.
+    async fn ask(&mut self, link: &Link) -> Result<Option<Acts>, Undone> {
+        let kind = self.event().kind;
+        let fact = kind.is_fact();
         if Instant::now() > self.deadline {
             let text = "the plugins took too long for this event";
-            tracing::warn!(plugin = %link.plugin.name(), hook = event.kind.hook(), "chain_timeout_ms exceeded: plugin not asked");
-            return if fact { Ok((event, None)) } else { Err(Undone::by_hub(Code::Timeout, text)) };
+            tracing::warn!(plugin = %link.plugin.name(), hook = kind.hook(), "chain_timeout_ms exceeded: plugin not asked");
+            return if fact { Ok(None) } else { Err(Undone::by_hub(Code::Timeout, text)) };
         }
-        let call = Call { event, context: self.take_context(), acts: Acts::default() };
-        let mut slot = Some(Box::new(call));
-        let outcome = link.plugin.call(&mut slot).await;
-        let mut call = *slot.expect("a plugin gives the call back");
-        let outcome = outcome.and_then(|()| check_steps(link, &call));
+        let outcome = link.plugin.call(&mut self.call).await;
+        let call = self.call.as_mut().expect("a plugin gives the call back");
+        let outcome = outcome.and_then(|()| check_steps(link, call));
         if outcome.is_ok() && call.acts.verdict == Verdict::Pass {
             call.apply_change();
         }
-        let Call { event, context, acts } = call;
-        self.context = Some(context);
-        let Err(failure) = outcome else { return Ok((event, Some(acts))) };
+        let acts = std::mem::take(&mut call.acts);
+        let Err(failure) = outcome else { return Ok(Some(acts)) };
         log_failure(&failure);
         if let FailureCause::Store(_) = failure.cause
             && !fact
         {
             return Err(Undone::by_hub(Code::StoreUnavailable, "the server cannot reach its store, try again"));
         }
-        match link.policy[event.kind as usize] {
+        match link.policy[kind as usize] {
             Policy::Reject if !fact => Err(match failure.cause {
                 FailureCause::Overloaded { .. } => Undone::by_hub(Code::Overloaded, "the server is busy, try again"),
                 _ => Undone::by_hub(Code::PluginFailed, "a plugin failed on this event"),
             }),
-            _ => Ok((event, None)),
+            _ => Ok(None),
         }
     }
 
     /// Takes over what a hook did, in its order; raised events run here, at their place.
-    async fn take_steps(&mut self, link: &Link, at: usize, event: &Event, steps: Vec<Step>) -> Result<(), Undone> {
+    async fn take_steps(&mut self, link: &Link, at: usize, steps: Vec<Step>) -> Result<(), Undone> {
+        let kind = self.event().kind;
         for step in steps {
             self.steps += 1;
             if self.steps > self.limits.effects_max {
                 let text = format!("one event may have {} effects", self.limits.effects_max);
-                if event.kind.is_fact() {
-                    tracing::warn!(plugin = %link.plugin.name(), hook = event.kind.hook(), "{text}: the rest is dropped");
+                if kind.is_fact() {
+                    tracing::warn!(plugin = %link.plugin.name(), hook = kind.hook(), "{text}: the rest is dropped");
                     return Ok(());
                 }
                 return Err(Undone::by_hub(Code::LimitExceeded, text));
@@ -246,7 +261,7 @@ impl<'a> Transaction<'a> {
                     plugin: link.plugin.name().clone(),
                     tag,
                 })),
-                Step::Raise(raised) => self.raise(raised, event, at).await?,
+                Step::Raise(raised) => self.raise(raised, at).await?,
             }
         }
         Ok(())
@@ -254,7 +269,7 @@ impl<'a> Transaction<'a> {
 
     /// A raised event of a later kind enters at the chain's head, a message of a message hook goes down the rest.
     /// [`check_steps`] has refused everything else. Nothing is raised behind a disconnect, which is the last event.
-    async fn raise(&mut self, raised: Event, by: &Event, at: usize) -> Result<(), Undone> {
+    async fn raise(&mut self, raised: Event, at: usize) -> Result<(), Undone> {
         let moot = match (raised.kind, &raised.room) {
             _ if self.disconnecting => true,
             (Kind::Join, Some(room)) => self.context().is_in(room),
@@ -267,24 +282,32 @@ impl<'a> Transaction<'a> {
         }
         if raised.kind == Kind::Disconnect {
             self.disconnecting = true;
-            for event in leaves_and(raised, self.context()) {
-                self.walk_boxed(event, 0).await?;
+            for leave in leaves_before(&raised, &self.call().context) {
+                self.walk_raised(leave, 0).await?;
             }
-            return Ok(());
         }
-        let from = if raised.kind == by.kind { at + 1 } else { 0 };
-        self.walk_boxed(raised, from).await
+        let from = if raised.kind == self.event().kind { at + 1 } else { 0 };
+        self.walk_raised(raised, from).await
     }
 
-    /// The recursion of raised events; its depth is bounded by the number of kinds and the chain's length.
-    fn walk_boxed(&mut self, event: Event, from: usize) -> Walk<'_> {
-        Box::pin(self.walk(event, from))
+    /// Runs a raised event in place of the one that is on its way, which goes on behind it. The depth of this recursion
+    /// is bounded by the number of kinds and the chain's length.
+    fn walk_raised(&mut self, raised: Event, from: usize) -> Walk<'_> {
+        Box::pin(async move {
+            let call = self.call.as_mut().expect("the call is back after every hook");
+            let outer = std::mem::replace(&mut call.event, raised);
+            self.walk(from).await?;
+            self.call.as_mut().expect("the call is back after every hook").event = outer;
+            Ok(())
+        })
     }
 
     /// Membership changes before the hooks are asked: they see it, and what they emit is delivered behind it. A join's
     /// `joined` reaches the new member too, a leave's `left` only those who stay.
-    fn begin(&mut self, event: &Event) -> Result<(), Undone> {
-        match (event.kind, &event.room) {
+    fn begin(&mut self) -> Result<(), Undone> {
+        let event = self.event();
+        let (kind, room, history) = (event.kind, event.room.clone(), event.history);
+        match (kind, &room) {
             (Kind::Connect, _) => {
                 // filled in at the end, when it is known who the socket is
                 self.effects.push(Effect::Connect { user: None });
@@ -297,7 +320,7 @@ impl<'a> Transaction<'a> {
                 }
                 rooms.push(room.clone());
                 self.context().joined = Some(rooms);
-                self.effects.push(Effect::Join { room: room.clone(), replay: event.history });
+                self.effects.push(Effect::Join { room: room.clone(), replay: history });
             }
             (Kind::Leave, Some(room)) => {
                 self.forget_room(room);
@@ -315,20 +338,21 @@ impl<'a> Transaction<'a> {
     }
 
     /// The event is removed, silently, with what [`Transaction::begin`] did for it.
-    fn swallow(&mut self, event: &Event, start: usize) {
+    fn swallow(&mut self, start: usize) {
         self.handled = true;
-        if let (Kind::Join, Some(room)) = (event.kind, &event.room)
+        if let (Kind::Join, Some(room)) = (self.event().kind, self.event().room.clone())
             // its own hooks may have raised the leave already: who was seen to leave was there
-            && self.context().is_in(room)
+            && self.context().is_in(&room)
         {
-            self.forget_room(room);
+            self.forget_room(&room);
             self.effects.remove(start);
         }
     }
 
     /// The end of the chain.
-    fn end(&mut self, event: Event) {
-        match (event.kind, event.audience) {
+    fn end(&mut self) {
+        let event = &mut self.call.as_mut().expect("the call is back after every hook").event;
+        match (event.kind, event.audience.take()) {
             (Kind::Connect, _) => {
                 let user = self.context().identity().map(|i| i.user.clone());
                 let connect = self.effects.iter_mut().find(|e| matches!(e, Effect::Connect { .. }));
@@ -337,24 +361,25 @@ impl<'a> Transaction<'a> {
                 }
             }
             (Kind::Message, Some(audience)) => {
-                let (name, payload) = (event.name, event.payload);
+                let (name, payload) = (event.name.clone(), event.payload.clone());
                 let retain = event.history;
                 self.effects.push(Effect::Emit(Emit { audience, name, payload, volatile: false, retain }));
             }
             (Kind::Message, None) => self.untargeted = true,
             (Kind::Disconnect, _) => {
-                self.effects.push(Effect::Disconnect { tell: event.origin != Origin::Client });
+                let tell = event.origin != Origin::Client;
+                self.effects.push(Effect::Disconnect { tell });
             }
             (Kind::Answer | Kind::Join | Kind::Leave, _) => {}
         }
     }
 }
 
-/// A disconnect is the last event: before it, one leave for each room, in the order of joining.
-pub fn leaves_and(disconnect: Event, context: &Context) -> Vec<Event> {
+/// One leave for each room, in the order of joining.
+fn leaves_before(disconnect: &Event, context: &Context) -> Vec<Event> {
     let reason = disconnect.reason.clone().unwrap_or_else(|| "server namespace disconnect".into());
-    let leaves = context.my_rooms().into_iter().map(|room| Event::leave(disconnect.origin, room, reason.clone()));
-    leaves.chain([disconnect.clone()]).collect()
+    let leaves = context.my_rooms().into_iter();
+    leaves.map(|room| Event::leave(disconnect.origin, room, reason.clone())).collect()
 }
 
 /// Resolves "the event's room" of emits, now that the event is at the end of its way. Delivery sees only real targets.
