@@ -40,7 +40,8 @@ pub enum Verdict {
 /// Why a hook stopped an event.
 #[derive(Debug)]
 pub enum Stop {
-    /// The plugin said no: everything that the event's root led to is undone, except what this very call emitted.
+    /// The plugin said no: everything that the event's root led to is undone, except what this very call emitted, and
+    /// what it wrote if the rejection is [keeping writes](Rejection::keeping_writes).
     Rejected(Rejection),
     /// The plugin failed: what this call did is dropped, and the operator's policy decides about the event.
     Failed(Failure),
@@ -52,6 +53,7 @@ pub struct Rejection {
     code: String,
     message: String,
     data: String,
+    keeps_writes: bool,
 }
 
 /// Says no: `code` is for programs (stable, like `not_a_member`), `message` for people.
@@ -62,7 +64,7 @@ pub struct Rejection {
 /// assert_eq!(no.code(), "muted");
 /// ```
 pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Rejection {
-    Rejection { code: code.into(), message: message.into(), data: String::new() }
+    Rejection { code: code.into(), message: message.into(), data: String::new(), keeps_writes: false }
 }
 
 impl Rejection {
@@ -71,6 +73,39 @@ impl Rejection {
     pub fn data(mut self, data: &impl Serialize) -> Self {
         self.data = serde_json::to_string(data).unwrap_or_default();
         self
+    }
+
+    /// Performs what this very call wrote to the store although it refuses the event: a sanction, a line of a list of
+    /// refusals.
+    ///
+    /// ```
+    /// use hubbub_plugin::{prelude::*, testing::TestHub};
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Three {}
+    /// impl Plugin for Three {}
+    /// impl OnMessage for Three {
+    ///     fn on_message(&self, event: &MessageEvent) -> Outcome {
+    ///         let tries = event.store().increment("tries", 1, None);
+    ///         let no = reject("no", "no");
+    ///         Err(if tries < 3 { no.keeping_writes() } else { no }.data(&tries).into())
+    ///     }
+    /// }
+    /// hubbub_plugin::export!(Three: OnMessage);
+    ///
+    /// let hub = TestHub::new().plugin::<Three>(json!({}));
+    /// let ann = hub.connect();
+    /// let tries = || ann.send("try", ()).args[0]["error"]["reason"]["data"].clone();
+    /// assert_eq!([tries(), tries(), tries(), tries()], [1, 2, 3, 3]);
+    /// ```
+    pub fn keeping_writes(mut self) -> Self {
+        self.keeps_writes = true;
+        self
+    }
+
+    /// Whether [`keeping_writes`](Self::keeping_writes) was asked for.
+    pub fn keeps_writes(&self) -> bool {
+        self.keeps_writes
     }
 
     /// What programs go by.

@@ -58,7 +58,8 @@ mod guest {
                 Ok(())
             }
             Err(Stop::Rejected(no)) => {
-                host::reject(no.code(), no.message(), no.data_json());
+                let reject = if no.keeps_writes() { host::reject_and_keep } else { host::reject };
+                reject(no.code(), no.message(), no.data_json());
                 Ok(())
             }
             Err(Stop::Failed(failure)) => Err(failure.to_string()),

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every plugin of the workspace, by package name.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "hello",
     "echo",
     "rooms",
@@ -20,6 +20,7 @@ const PACKAGES: [&str; 12] = [
     "hostile",
     "probe",
     "identity",
+    "keeper",
 ];
 
 /// The workspace's folder.

@@ -68,6 +68,19 @@ async fn a_refused_event_leaves_nothing_but_its_meter() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_event_keeps_what_its_plugin_wants_kept() -> anyhow::Result<()> {
+    let node = Node::start(KEEPER).await;
+    let mut ann = client(&node).await?;
+    for count in 1..=3 {
+        let error = &ann.ask("kept", json!({ "key": "n" })).await?["error"];
+        assert_eq!(error["reason"]["data"]["count"], count, "{error}");
+    }
+    assert_eq!(ann.ask("count", json!({ "key": "n", "by": 0 })).await?["count"], 3);
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn state_outlives_the_node_when_it_has_a_folder() -> anyhow::Result<()> {
     let folder = Folder::new("restart");
     for n in 1..=3 {

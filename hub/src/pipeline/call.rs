@@ -223,6 +223,8 @@ pub struct Acts {
     pub verdict: Verdict,
     /// Writes to the store.
     pub changes: Changes,
+    /// Whether they are performed although this call refuses the event.
+    pub keeps_writes: bool,
 }
 
 impl Call {

@@ -153,8 +153,8 @@ impl Pipeline {
                     }
                     Err(error) => {
                         tracing::warn!(hook = root.kind.hook(), tries, %error, "an event's writes were not performed");
-                        // a fact is performed all the same
-                        if !root.kind.is_fact() {
+                        // a fact is performed all the same, and a refusal is one already
+                        if !root.kind.is_fact() && performed.refusal.is_none() {
                             performed = Performed::refused(not_written(&error));
                         }
                     }

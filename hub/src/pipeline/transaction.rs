@@ -51,11 +51,13 @@ struct Undone {
     refusal: Refusal,
     /// What the rejecting call itself emitted.
     notices: Vec<Effect>,
+    /// What it wrote, when it wants that kept.
+    changes: Changes,
 }
 
 impl Undone {
     fn by_hub(code: Code, message: impl Into<Text>) -> Self {
-        Self { refusal: Refusal::new(code, message), notices: Vec::new() }
+        Self { refusal: Refusal::new(code, message), notices: Vec::new(), changes: Changes::default() }
     }
 }
 
@@ -70,7 +72,7 @@ pub struct Performed {
     /// The handled membership and identity to take over once the effects are on the log.
     pub joined: Option<Vec<Text>>,
     pub identity: Option<Identity>,
-    /// What is to be written to the store; nothing after a refusal.
+    /// What is to be written to the store; after a refusal: what the rejecting call wants kept.
     pub changes: Changes,
 }
 
@@ -111,8 +113,8 @@ impl<'a> Transaction<'a> {
     pub async fn run(mut self) -> Performed {
         let walked = if self.event().kind == Kind::Disconnect { self.disconnect().await } else { self.walk(0).await };
         if let Err(undone) = walked {
-            let Undone { refusal, notices } = undone;
-            return Performed { effects: notices, ..Performed::refused(refusal) };
+            let Undone { refusal, notices, changes } = undone;
+            return Performed { effects: notices, changes, ..Performed::refused(refusal) };
         }
         let unhandled = self.untargeted
             && !self.handled
@@ -167,7 +169,8 @@ impl<'a> Transaction<'a> {
                 Verdict::Reject(rejection) => {
                     let mut notices = acts.steps.into_iter().filter_map(Step::into_emit).collect::<Vec<_>>();
                     resolve_rooms(&mut notices, self.event());
-                    return Err(Undone { refusal: rejection.into(), notices });
+                    let changes = if acts.keeps_writes { acts.changes } else { Changes::default() };
+                    return Err(Undone { refusal: rejection.into(), notices, changes });
                 }
                 Verdict::Pass => {
                     self.context().draft.changes.append(acts.changes);

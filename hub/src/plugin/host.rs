@@ -448,6 +448,12 @@ impl imports::actions::Host for HostState {
         Ok(())
     }
 
+    fn reject_and_keep(&mut self, code: String, message: String, data: String) -> Result<()> {
+        self.reject(code, message, data)?;
+        self.call()?.acts.keeps_writes = true;
+        Ok(())
+    }
+
     fn swallow(&mut self) -> Result<()> {
         self.call()?.acts.verdict = Verdict::Swallow;
         Ok(())

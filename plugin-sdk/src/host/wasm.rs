@@ -10,7 +10,9 @@ use crate::{
     target::{Target, To},
 };
 
-pub(crate) use actions::{disconnect, join, join_with_replay, leave, reject, retain, set_name, swallow};
+pub(crate) use actions::{
+    disconnect, join, join_with_replay, leave, reject, reject_and_keep, retain, set_name, swallow,
+};
 pub(crate) use answer::tag as answer_tag;
 pub(crate) use credentials::{auth, header, query};
 pub(crate) use event::{

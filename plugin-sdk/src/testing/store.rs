@@ -39,6 +39,13 @@ impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.onces.is_empty()
     }
+
+    /// What was added to `earlier`.
+    pub(crate) fn since(mut self, earlier: &Changes) -> Self {
+        self.writes.drain(..earlier.writes.len());
+        self.onces.drain(..earlier.onces.len());
+        self
+    }
 }
 
 impl TestStore {

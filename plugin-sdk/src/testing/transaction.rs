@@ -66,7 +66,7 @@ pub(crate) struct Performed {
     pub refusal: Option<Refusal>,
     /// The socket as the transaction left it.
     pub socket: SocketState,
-    /// Nothing after a refusal.
+    /// After a refusal: what the rejecting call wants kept.
     pub changes: Changes,
 }
 
@@ -74,11 +74,12 @@ pub(crate) struct Performed {
 struct Undone {
     refusal: Refusal,
     notices: Vec<Effect>,
+    changes: Changes,
 }
 
 impl From<Refusal> for Undone {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, notices: Vec::new() }
+        Self { refusal, notices: Vec::new(), changes: Changes::default() }
     }
 }
 
@@ -129,14 +130,8 @@ impl<'a> Transaction<'a> {
             Kind::Disconnect => self.disconnect(root),
             _ => self.walk(root, 0),
         };
-        if let Err(Undone { refusal, notices }) = walked {
-            return Performed {
-                effects: notices,
-                ack: None,
-                refusal: Some(refusal),
-                socket: before,
-                changes: Changes::default(),
-            };
+        if let Err(Undone { refusal, notices, changes }) = walked {
+            return Performed { effects: notices, ack: None, refusal: Some(refusal), socket: before, changes };
         }
         let unhandled = self.untargeted
             && !self.handled
@@ -187,7 +182,12 @@ impl<'a> Transaction<'a> {
                     });
                     let mut notices: Vec<Effect> = emits.collect();
                     resolve_rooms(&mut notices, &event);
-                    return Err(Undone { refusal: Refusal::Rejected(no), notices });
+                    // this call's writes are the last ones
+                    let changes = match no.keeps_writes() {
+                        true => call.changes.since(&self.changes),
+                        false => Changes::default(),
+                    };
+                    return Err(Undone { refusal: Refusal::Rejected(no), notices, changes });
                 }
                 Ending::Pass => {
                     event = call.changed;

@@ -10,6 +10,7 @@
 //! | `note {key, text}` | appends to a list of three | `{items}` |
 //! | `rank {key, member, score}` | puts into a sorted set of three | `{members}` |
 //! | `refused {key}` | increments and meters, then rejects with `refused` | the meter in `data` |
+//! | `kept {key}` | the same, and the count stays | the count in `data` |
 //! | `enter {key}` | joins the room `key` with a replay of 1000 | |
 //! | `say {key, by}` | sends `said` to the room, retained among its last 1000, numbered from 1 by the store | `{number}` |
 //! | `once {id, key}` | increments, once for each id | `{count}` |
@@ -81,6 +82,10 @@ impl OnMessage for Keeper {
                 let meter = store.meter("refused", MINUTE);
                 return Err(reject("refused", "as ever").data(&json!({ "meter": meter })).into());
             }
+            "kept" => {
+                let count = store.increment(key, 1, None);
+                return Err(reject("kept", "as ever").data(&json!({ "count": count })).keeping_writes().into());
+            }
             "enter" => {
                 event.join_with_replay(key, HISTORY);
                 return Ok(Pass);
@@ -128,6 +133,8 @@ mod tests {
         }
         assert_eq!(ann.send("refused", json!({ "key": "n" })).rejection_code(), Some("refused"));
         assert_eq!(ann.send("count", json!({ "key": "n", "by": 0 })), json!({ "count": 5 }));
+        assert_eq!(ann.send("kept", json!({ "key": "n" })).rejection_code(), Some("kept"));
+        assert_eq!(ann.send("count", json!({ "key": "n", "by": 0 })), json!({ "count": 6 }));
         hub.advance(MINUTE);
         assert_eq!(ann.send("once", json!({ "id": "a", "key": "o" })), json!({ "count": 2 }));
     }
