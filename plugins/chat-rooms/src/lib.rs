@@ -32,8 +32,24 @@ impl Plugin for ChatRooms {
 
 impl OnMessage for ChatRooms {
     const EVENTS: &'static [&'static str] = &[
-        "join", "leave", "create", "invite", "uninvite", "rename", "presence", "topic", "typing", "message", "direct",
-        "edit", "delete", "react", "read", "history", "rooms",
+        "join",
+        "leave",
+        "create",
+        "invite",
+        "uninvite",
+        "rename",
+        "presence",
+        "topic",
+        "typing",
+        "message",
+        "direct",
+        "edit",
+        "delete",
+        "react",
+        "read",
+        "history",
+        "rooms",
+        "mod:approve",
     ];
 
     fn on_message(&self, event: &MessageEvent) -> Outcome {

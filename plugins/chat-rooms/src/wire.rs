@@ -195,7 +195,7 @@ pub(crate) struct Renamed {
 }
 
 /// Somebody writes, or does no more.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Typing {
     #[serde(flatten)]
     pub place: Place,

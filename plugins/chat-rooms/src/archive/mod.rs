@@ -13,7 +13,7 @@ use self::log::{Log, ReadTo, Shown};
 use crate::{
     config::{Config, days},
     keys::key,
-    wire::{Joined, Listing, Mention, Page, Place, Posted, Speaker, mark, who, who_spoke},
+    wire::{Joined, Listing, Mention, Page, Place, Posted, Speaker, Typing, mark, who, who_spoke},
 };
 
 /// The archive with one event.
@@ -76,13 +76,18 @@ impl<'a> Archive<'a> {
             "delete" => body(event).map(|act| self.delete(event, act)),
             "react" => body(event).map(|act| self.react(event, act)),
             "read" => body(event).map(|act| self.read(event, act)),
+            "typing" => body(event).map(|typing| self.typing(event, &typing)),
             _ => None,
         }
         .unwrap_or(Ok(Pass))
     }
 
     fn log(&self, place: &Place) -> Log<'_> {
-        Log::new(self.config, self.event, place.thread(self.event.user().as_deref()))
+        self.log_of(place, self.event.user().as_deref())
+    }
+
+    fn log_of(&self, place: &Place, user: Option<&str>) -> Log<'_> {
+        Log::new(self.config, self.event, place.thread(user))
     }
 
     fn keep(&self, event: &MessageEvent, posted: Posted) -> Outcome {
@@ -97,11 +102,26 @@ impl<'a> Archive<'a> {
                 event.store().add(&directs_key(user), other, posted.time_ms, self.config.directs_listed_max)?;
             }
         }
-        let (log, who, id) = (self.log(&posted.place), who_spoke(&posted.from), posted.id);
+        // a moderator may be the one who sends it on
+        let log = self.log_of(&posted.place, posted.from.user.as_deref());
+        let (who, id) = (who_spoke(&posted.from), posted.id);
         let at = log.append(posted)?;
         // who says something has read what was said before
         log.note_read(&who, ReadTo { id, at })?;
         Ok(Pass)
+    }
+
+    /// Nothing is kept of it, and it may be dropped: no plugin behind looks at it.
+    fn typing(&self, event: &MessageEvent, typing: &Typing) -> Outcome {
+        if !goes_to(event, &typing.place) {
+            return Ok(Pass);
+        }
+        let to = match &typing.place {
+            Place::Room(room) => To::room(room.clone()),
+            Place::To(user) => To::user(user.clone()),
+        };
+        event.emit_volatile(to.except(&*typing.who.socket), "typing", typing)?;
+        Ok(Swallow)
     }
 
     fn join(&self, event: &MessageEvent, mut joined: Joined) -> Outcome {

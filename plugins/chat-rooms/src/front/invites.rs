@@ -104,7 +104,9 @@ impl Front<'_> {
         match user {
             Some(user) => {
                 let by = self.speaker(&room)?;
-                event.emit(To::user(user), "invited", json!({ "room": room, "by": by }))?;
+                event.set_name("invited");
+                event.set_args(json!({ "room": room, "by": by }))?;
+                event.retarget(To::user(user));
                 ok(event)
             }
             None => {

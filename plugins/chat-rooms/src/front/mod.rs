@@ -7,6 +7,7 @@ mod list;
 mod members;
 mod names;
 mod post;
+mod review;
 
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ impl<'a> Front<'a> {
             "message" => self.post(event),
             "direct" => self.direct(event),
             "topic" => self.topic(event),
+            "mod:approve" => self.number(event),
             _ if !self.config.archive => Err(reject("no_archive", "this hub keeps no messages").into()),
             "rooms" => self.rooms(event),
             "history" => self.history(event),
@@ -164,9 +166,16 @@ impl<'a> Front<'a> {
             Place::Room(room) => (To::room(room.clone()), self.speaker(room)?),
             Place::To(user) => (To::user(user.clone()), self.user_speaker(self.check_user(user)?)),
         };
-        event.emit_volatile(to.except_sender(), "typing", Typing { place, who, on: on.unwrap_or(true) })?;
+        let typing = Typing { place, who, on: on.unwrap_or(true) };
         event.ack(json!({ "ok": true }))?;
-        Ok(Swallow)
+        if !self.config.archive {
+            event.emit_volatile(to.except_sender(), "typing", typing)?;
+            return Ok(Swallow);
+        }
+        // the archive makes it volatile: moderation sees it before
+        event.retarget(to.except_sender());
+        event.set_args(typing)?;
+        Ok(Pass)
     }
 
     /// The event's socket as a user among users, without a room.

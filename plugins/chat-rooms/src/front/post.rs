@@ -102,8 +102,12 @@ impl Front<'_> {
     /// Compared and set, so that no two messages have one number: of two at once, one is handled again. A node that was
     /// killed may have lost the last numbers that clients saw, so none of those behind is given again.
     fn next_id(&self, place: &Place) -> Result<u64, Failure> {
-        let thread = self.thread(place);
-        let (store, key) = (self.event.store(), id_key(&thread));
+        self.next_id_of(&self.thread(place))
+    }
+
+    /// The same for a thread that may be somebody else's.
+    pub(super) fn next_id_of(&self, thread: &[String]) -> Result<u64, Failure> {
+        let (store, key) = (self.event.store(), id_key(thread));
         let (last, epoch): (Option<LastId>, _) = (store.get(&key)?, store.epoch());
         let id = last.as_ref().map_or(1, |last| last.id + if last.epoch == epoch { 1 } else { EPOCH_IDS });
         let new = LastId { id, epoch };

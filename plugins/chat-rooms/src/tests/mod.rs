@@ -141,7 +141,7 @@ fn without_an_archive_there_is_chat_and_no_memory() {
 fn a_body_that_is_not_as_it_should_be_is_refused() {
     let hub = hub();
     let ann = member(&hub, "ann", "a");
-    for name in ChatRooms::EVENTS {
+    for name in ChatRooms::EVENTS.iter().filter(|name| !name.starts_with("mod:")) {
         let nothing = if *name == "rooms" { json!({ "public": 1 }) } else { json!({}) };
         for body in [nothing, json!({ "room": "a", "to": "b", "text": "x", "id": 1, "no_such": 1 }), json!(7)] {
             refused(&ann.send(name, &body), "bad_request");
