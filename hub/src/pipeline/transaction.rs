@@ -52,12 +52,12 @@ struct Undone {
     /// What the rejecting call itself emitted.
     notices: Vec<Effect>,
     /// What it wrote, when it wants that kept.
-    changes: Changes,
+    changes: Box<Changes>,
 }
 
 impl Undone {
     fn by_hub(code: Code, message: impl Into<Text>) -> Self {
-        Self { refusal: Refusal::new(code, message), notices: Vec::new(), changes: Changes::default() }
+        Self { refusal: Refusal::new(code, message), notices: Vec::new(), changes: Box::default() }
     }
 }
 
@@ -114,7 +114,7 @@ impl<'a> Transaction<'a> {
         let walked = if self.event().kind == Kind::Disconnect { self.disconnect().await } else { self.walk(0).await };
         if let Err(undone) = walked {
             let Undone { refusal, notices, changes } = undone;
-            return Performed { effects: notices, changes, ..Performed::refused(refusal) };
+            return Performed { effects: notices, changes: *changes, ..Performed::refused(refusal) };
         }
         let unhandled = self.untargeted
             && !self.handled
@@ -170,7 +170,7 @@ impl<'a> Transaction<'a> {
                     let mut notices = acts.steps.into_iter().filter_map(Step::into_emit).collect::<Vec<_>>();
                     resolve_rooms(&mut notices, self.event());
                     let changes = if acts.keeps_writes { acts.changes } else { Changes::default() };
-                    return Err(Undone { refusal: rejection.into(), notices, changes });
+                    return Err(Undone { refusal: rejection.into(), notices, changes: Box::new(changes) });
                 }
                 Verdict::Pass => {
                     self.context().draft.changes.append(acts.changes);

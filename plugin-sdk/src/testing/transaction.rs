@@ -74,12 +74,12 @@ pub(crate) struct Performed {
 struct Undone {
     refusal: Refusal,
     notices: Vec<Effect>,
-    changes: Changes,
+    changes: Box<Changes>,
 }
 
 impl From<Refusal> for Undone {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, notices: Vec::new(), changes: Changes::default() }
+        Self { refusal, notices: Vec::new(), changes: Box::default() }
     }
 }
 
@@ -131,7 +131,13 @@ impl<'a> Transaction<'a> {
             _ => self.walk(root, 0),
         };
         if let Err(Undone { refusal, notices, changes }) = walked {
-            return Performed { effects: notices, ack: None, refusal: Some(refusal), socket: before, changes };
+            return Performed {
+                effects: notices,
+                ack: None,
+                refusal: Some(refusal),
+                socket: before,
+                changes: *changes,
+            };
         }
         let unhandled = self.untargeted
             && !self.handled
@@ -187,7 +193,7 @@ impl<'a> Transaction<'a> {
                         true => call.changes.since(&self.changes),
                         false => Changes::default(),
                     };
-                    return Err(Undone { refusal: Refusal::Rejected(no), notices, changes });
+                    return Err(Undone { refusal: Refusal::Rejected(no), notices, changes: Box::new(changes) });
                 }
                 Ending::Pass => {
                     event = call.changed;

@@ -17,10 +17,10 @@ use archive::Archive;
 use config::{Config, Part};
 use front::Front;
 
-/// The plugin: its config.
+/// The plugin, front or archive as its config says.
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct ChatRooms {
+pub struct ChatRooms {
     config: Config,
 }
 

@@ -1,6 +1,8 @@
 //! What an operator says: words, links, and how much shouting is too much.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::verdict::Action;
 
@@ -23,6 +25,72 @@ pub struct Config {
     pub exempt_roles: Vec<String>,
     /// In these rooms anything may be said.
     pub exempt_rooms: Vec<String>,
+    /// Seconds between two messages of one client, by room.
+    pub slow: BTreeMap<String, u32>,
+    /// What moderators do.
+    pub desk: DeskConfig,
+}
+
+/// Who moderates, and how much is kept of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeskConfig {
+    /// Users with one of these roles moderate.
+    pub moderator_roles: Vec<String>,
+    /// How many of them are told of what happens.
+    pub moderators_max: u32,
+    /// Events that others see, and that a muted client may send all the same.
+    pub mute_allows: Vec<String>,
+    /// Events that slow mode counts.
+    pub slow_events: Vec<String>,
+    /// Sanctions that are in force at once.
+    pub sanctions_max: u32,
+    /// Messages that wait for review at once.
+    pub held_max: u32,
+    /// Those of one client.
+    pub held_of_one_max: usize,
+    /// How long a message waits before it is dropped.
+    pub held_ttl_hours: u64,
+    /// Entries of the audit list about one client in a minute; what is more is not written down.
+    pub audit_per_minute_max: u32,
+    /// Words that the rules may have when moderators change them: they are compiled within one event.
+    pub runtime_words_max: usize,
+}
+
+impl Default for DeskConfig {
+    fn default() -> Self {
+        Self {
+            moderator_roles: vec!["moderator".into()],
+            moderators_max: 50,
+            mute_allows: vec!["read".into(), "delete".into()],
+            slow_events: vec!["message".into()],
+            sanctions_max: 1000,
+            held_max: 200,
+            held_of_one_max: 10,
+            held_ttl_hours: 72,
+            audit_per_minute_max: 30,
+            runtime_words_max: 2000,
+        }
+    }
+}
+
+impl DeskConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        for (key, value, from, to) in [
+            ("moderators_max", self.moderators_max.into(), 1, 200),
+            ("sanctions_max", self.sanctions_max.into(), 1, 4000),
+            ("held_max", self.held_max.into(), 1, 1000),
+            ("held_of_one_max", self.held_of_one_max as u64, 1, 1000),
+            ("held_ttl_hours", self.held_ttl_hours, 1, 8760),
+            ("audit_per_minute_max", self.audit_per_minute_max.into(), 1, 1000),
+            ("runtime_words_max", self.runtime_words_max as u64, 0, 50_000),
+        ] {
+            if !(from..=to).contains(&value) {
+                return Err(ConfigError::new(format!("`desk.{key}`"), format!("{value} is not in {from}..={to}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {
@@ -39,12 +107,14 @@ impl Default for Config {
             flood: None,
             exempt_roles: Vec::new(),
             exempt_rooms: Vec::new(),
+            slow: BTreeMap::new(),
+            desk: DeskConfig::default(),
         }
     }
 }
 
 /// Words and phrases of one kind. They are found in disguise, too.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct WordRule {
     pub name: String,
@@ -56,7 +126,7 @@ pub struct WordRule {
 }
 
 /// Where a word counts.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// By itself.
@@ -69,7 +139,7 @@ pub enum Mode {
 }
 
 /// A regular expression, tried on the text as it was sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RegexRule {
     pub name: String,
@@ -79,7 +149,7 @@ pub struct RegexRule {
 }
 
 /// Which links may be sent.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct LinkRule {
     /// Domains that may not be linked to, with all below them; `t.me/joinchat` limits that to a path.
@@ -98,7 +168,7 @@ pub struct LinkRule {
 }
 
 /// Shouting.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CapsRule {
     /// The greatest share of capitals among the letters that have case, above 0 and below 1.
@@ -109,20 +179,20 @@ pub struct CapsRule {
 }
 
 /// The same over and over in one text. At least one of both.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RepeatRule {
     /// The longest run of one character.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chars_max: Option<usize>,
     /// The longest run of one word.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words_max: Option<usize>,
     pub action: Action,
 }
 
 /// Calling many people at once.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct MentionRule {
     pub max: usize,
@@ -130,16 +200,16 @@ pub struct MentionRule {
 }
 
 /// Too many messages, or the same one too often. The caller counts; see [`Counts`](crate::Counts).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct FloodRule {
     /// The window in which messages are counted.
     pub window_seconds: u32,
     /// How many messages one sender may send in it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_max: Option<u64>,
     /// How many of those may look alike.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_max: Option<u64>,
     pub action: Action,
 }
@@ -167,6 +237,7 @@ impl Config {
         if self.fields.is_empty() || self.fields.iter().any(String::is_empty) {
             return fail("`fields`", "must name at least one field, as in `[\"text\"]`".into());
         }
+        self.desk.check()?;
         let mut names: Vec<(&str, &str, &Action)> = Vec::new();
         names.extend(self.words.iter().map(|rule| ("words", &*rule.name, &rule.action)));
         names.extend(self.regexes.iter().map(|rule| ("regexes", &*rule.name, &rule.action)));

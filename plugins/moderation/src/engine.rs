@@ -105,12 +105,16 @@ impl Engine {
         &self.config
     }
 
+    /// Whether anything may be said by who has these roles, or in this room.
+    pub fn exempts(&self, roles: &[String], room: Option<&str>) -> bool {
+        roles.iter().any(|role| self.exempt_roles.contains(role))
+            || room.is_some_and(|room| self.exempt_rooms.contains(room))
+    }
+
     /// What the rules say of a message.
     pub fn judge(&self, message: &Message<'_>) -> Verdict {
         let mut verdict = Verdict::default();
-        let exempt = message.roles.iter().any(|role| self.exempt_roles.contains(role))
-            || message.room.is_some_and(|room| self.exempt_rooms.contains(room));
-        if exempt {
+        if self.exempts(message.roles, message.room) {
             return verdict;
         }
         let text = message.text;

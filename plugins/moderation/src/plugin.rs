@@ -1,154 +1,296 @@
-//! The plugin: judges the texts of messages, and masks or rejects them.
-//!
-//! `hold`, `shadow` and `mute` need memory that this form has not: a held or muted message is rejected, a shadowed one
-//! goes back to its sender alone.
+//! The plugin: enforces what moderators decided, judges the texts of messages, and does what the verdict says.
 
-use std::fmt;
+use std::time::Duration;
 
-use hubbub_plugin::{
-    prelude::*,
-    serde_json::{self, value::RawValue},
+use hubbub_plugin::prelude::*;
+use serde::de::{Deserializer, Error as _};
+
+use crate::{
+    Action, Config, Counts, Engine, Finding, Message,
+    body::Body,
+    desk::{
+        Desk,
+        audit::Entry,
+        rules::{Active, Rules},
+        sanctions::{Kind, New},
+        who::{Person, Who},
+    },
+    fingerprint,
 };
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use crate::{Action, Config, Counts, Engine, Message};
+/// What moderators send begins so.
+const OWN: &str = "mod:";
+/// Events that their sender does not get back: who is shadowed must not, either.
+const NOT_ECHOED: &[&str] = &["typing"];
 
 struct Moderation {
-    engine: Engine,
+    rules: Rules,
 }
 
 impl<'de> Deserialize<'de> for Moderation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let config = Config::deserialize(deserializer)?;
-        Ok(Self { engine: Engine::new(&config).map_err(D::Error::custom)? })
+        Ok(Self { rules: Rules::new(Engine::new(&config).map_err(D::Error::custom)?) })
     }
 }
 
 impl Plugin for Moderation {}
 
-impl OnMessage for Moderation {
-    fn on_message(&self, event: &MessageEvent) -> Outcome {
-        let json = event.args_json();
-        let mut args: Vec<Box<RawValue>> = serde_json::from_str(&json)?;
-        let Some(first) = args.first_mut().filter(|first| first.get().starts_with('{')) else { return Ok(Pass) };
-        let Fields(mut fields) = serde_json::from_str(first.get())?;
-        let (room, roles) = (event.room(), event.roles());
-        let mut masked = false;
-        for (key, value) in &mut fields {
-            if !self.engine.config().fields.contains(key) || !value.get().starts_with('"') {
-                continue;
-            }
-            let text: String = serde_json::from_str(value.get())?;
-            let counts = Counts::default();
-            let message = Message { text: &text, room: room.as_deref(), roles: &roles, mentions: 0, counts };
-            let verdict = self.engine.judge(&message);
-            match (verdict.action(), verdict.decisive()) {
-                (Action::Allow | Action::Mask, _) | (_, None) => {}
-                (Action::Shadow, _) => event.retarget(To::sender()),
-                (_, Some(finding)) => {
-                    return Err(reject(finding.reason.code(), finding.reason.message()).into());
-                }
-            }
-            if let Some(clean) = verdict.mask(&text) {
-                *value = serde_json::value::to_raw_value(&clean)?;
-                masked = true;
-            }
+impl Moderation {
+    fn desk<'a>(&'a self, event: &'a hubbub_plugin::Event) -> Desk<'a> {
+        Desk::new(&self.rules.config().desk, event)
+    }
+}
+
+impl OnConnect for Moderation {
+    fn on_connect(&self, event: &ConnectEvent) -> Outcome {
+        let desk = self.desk(event);
+        if let Some(ban) = desk.standing()?.find(Kind::Ban, None) {
+            return Err(ban.refusal().into());
         }
-        if masked {
-            *first = RawValue::from_string(write(&fields)?)?;
-            let attachments = event.raw_args().attachments().to_vec();
-            event.set_args(Args::raw(serde_json::to_string(&args)?, attachments))?;
-        }
+        desk.see_moderator()?;
         Ok(Pass)
     }
 }
 
-/// The fields of an object in their order, doubled ones too, with their values as they were written.
-struct Fields(Vec<(String, Box<RawValue>)>);
+impl OnJoin for Moderation {
+    fn on_join(&self, event: &JoinEvent) -> Outcome {
+        let desk = self.desk(event);
+        if let Some(ban) = desk.standing()?.find(Kind::Ban, Some(&event.room())) {
+            return Err(ban.refusal().into());
+        }
+        desk.see()?;
+        Ok(Pass)
+    }
+}
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+impl OnMessage for Moderation {
+    fn on_message(&self, event: &MessageEvent) -> Outcome {
+        let name = event.name();
+        if let Some(act) = name.strip_prefix(OWN) {
+            return self.desk(event).command(&self.rules, event, act);
+        }
+        if event.socket().is_none() {
+            // what a server publishes is the operator's word
+            return Ok(Pass);
+        }
+        let desk = self.desk(event);
+        let active = self.rules.active(&desk)?;
+        Case::read(event, &desk, &active, name)?.decide()
+    }
+}
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Fields;
+hubbub_plugin::export!(Moderation: OnMessage, OnConnect, OnJoin);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+/// A message before its judge.
+struct Case<'a> {
+    event: &'a MessageEvent,
+    desk: &'a Desk<'a>,
+    active: &'a Active,
+    name: String,
+    room: Option<String>,
+    roles: Vec<String>,
+    body: Option<Body>,
+    /// Whether others would see anything of it.
+    speaks: bool,
+    has_text: bool,
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+impl<'a> Case<'a> {
+    fn read(event: &'a MessageEvent, desk: &'a Desk<'a>, active: &'a Active, name: String) -> Result<Self, Stop> {
+        let body = Body::read(event)?;
+        let targets = event.targets();
+        let has_text = match &body {
+            Some(body) => !body.texts(&active.engine.config().fields)?.is_empty(),
+            None => false,
+        };
+        // without a target yet: a plugin behind may give it one
+        let speaks = match targets.is_empty() {
+            true => has_text,
+            false => targets.iter().any(|target| *target != Target::Sender),
+        };
+        let (room, roles) = (event.room(), event.roles());
+        Ok(Self { event, desk, active, name, room, roles, body, speaks, has_text })
+    }
+
+    fn decide(mut self) -> Outcome {
+        let standing = if self.speaks { self.desk.standing()? } else { Default::default() };
+        let room = self.room.clone();
+        let mute = standing.find(Kind::Mute, room.as_deref()).filter(|_| !self.mute_allows());
+        if let Some(sanction) = standing.find(Kind::Ban, room.as_deref()).or(mute) {
+            let refusal = sanction.refusal();
+            return self.refuse(refusal);
+        }
+        let mut shadowed = standing.find(Kind::Shadow, room.as_deref()).is_some();
+        let found = self.judge()?;
+        if let Some((finding, text)) = found {
+            match finding.action {
+                Action::Allow | Action::Mask => self.note(finding.action, &finding)?,
+                // nobody needs to review what nobody would see
+                Action::Hold if shadowed => {}
+                Action::Hold => {
+                    self.write_body()?;
+                    self.note(finding.action, &finding)?;
+                    return match self.desk.hold(self.event, &text, &finding)? {
+                        Some(held) => held,
+                        None => Err(reject(finding.reason.code(), finding.reason.message()).keeping_writes().into()),
+                    };
                 }
-                Ok(Fields(fields))
+                Action::Shadow => {
+                    self.note(finding.action, &finding)?;
+                    shadowed = true;
+                }
+                Action::Reject => {
+                    self.note(finding.action, &finding)?;
+                    return Err(reject(finding.reason.code(), finding.reason.message()).keeping_writes().into());
+                }
+                Action::Mute { seconds } => return self.mute(&finding, seconds),
             }
         }
-
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-fn write(fields: &[(String, Box<RawValue>)]) -> Result<String, serde_json::Error> {
-    let mut json = String::from("{");
-    for (i, (key, value)) in fields.iter().enumerate() {
-        if i > 0 {
-            json.push(',');
+        self.slow()?;
+        self.write_body()?;
+        if shadowed {
+            self.shadow();
         }
-        json.push_str(&serde_json::to_string(key)?);
-        json.push(':');
-        json.push_str(value.get());
+        Ok(Pass)
     }
-    json.push('}');
-    Ok(json)
-}
 
-hubbub_plugin::export!(Moderation: OnMessage);
+    fn mute_allows(&self) -> bool {
+        self.active.engine.config().desk.mute_allows.contains(&self.name)
+    }
+
+    /// What the severest rule says, with the text that broke it. What must be masked is masked in the body.
+    fn judge(&mut self) -> Result<Option<(Finding, String)>, Stop> {
+        let engine = &self.active.engine;
+        let Some(body) = self.body.as_mut().filter(|_| self.has_text) else { return Ok(None) };
+        if engine.exempts(&self.roles, self.room.as_deref()) {
+            return Ok(None);
+        }
+        let texts = body.texts(&engine.config().fields)?;
+        let mut counts = Counts::default();
+        if let Some(rule) = engine.config().flood.as_ref().filter(|_| self.speaks && !self.desk.is_moderator()) {
+            let window = Duration::from_secs(rule.window_seconds.into());
+            counts.messages = self.desk.count("flood", "", window);
+            if rule.same_max.is_some() {
+                let all = texts.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join("\n");
+                counts.same = self.desk.count("same", &format!("{:016x}", fingerprint(&all)), window);
+            }
+        }
+        let mentions = if engine.config().mentions.is_some() { body.mentions() } else { 0 };
+        let mut severest: Option<(Finding, String)> = None;
+        for field in &texts {
+            let text = field.text.as_str();
+            let message = Message { text, room: self.room.as_deref(), roles: &self.roles, mentions, counts };
+            let verdict = engine.judge(&message);
+            if let Some(clean) = verdict.mask(text) {
+                body.set(field, &clean)?;
+            }
+            if let Some(finding) = verdict.decisive()
+                && severest.as_ref().is_none_or(|(known, _)| known.action < finding.action)
+            {
+                severest = Some((finding.clone(), text.to_owned()));
+            }
+        }
+        Ok(severest)
+    }
+
+    fn write_body(&mut self) -> Result<(), Stop> {
+        match self.body.take() {
+            Some(body) => body.write(self.event),
+            None => Ok(()),
+        }
+    }
+
+    fn entry(&self, act: &str) -> Entry {
+        let Person { user, socket, .. } = Person::of(self.event);
+        Entry {
+            act: act.into(),
+            user,
+            socket,
+            room: self.room.clone(),
+            event: Some(self.name.clone()),
+            ..Entry::default()
+        }
+    }
+
+    fn note(&self, action: Action, finding: &Finding) -> Result<(), Stop> {
+        let act = match action {
+            Action::Allow => "allow",
+            Action::Mask => "mask",
+            Action::Hold => "hold",
+            Action::Shadow => "shadow",
+            Action::Reject => "reject",
+            Action::Mute { .. } => "mute",
+        };
+        let (rule, code) = (Some(finding.rule.clone()), Some(finding.reason.code().into()));
+        self.desk.note(&Who::of(self.event), Entry { rule, code, ..self.entry(act) })
+    }
+
+    /// What a sanction or slow mode forbids. What has no text is refused without an entry.
+    fn refuse(&self, refusal: Rejection) -> Outcome {
+        if self.has_text {
+            let entry = Entry { code: Some(refusal.code().into()), ..self.entry("refused") };
+            self.desk.note(&Who::of(self.event), entry)?;
+        }
+        Err(refusal.keeping_writes().into())
+    }
+
+    /// Refuses the message, and what its sender says from now on.
+    fn mute(&self, finding: &Finding, seconds: u32) -> Outcome {
+        let person = Person::of(self.event);
+        let new = New {
+            kind: Kind::Mute,
+            room: None,
+            seconds: Some(seconds.into()),
+            reason: Some(finding.reason.message().into()),
+            by: "rules".into(),
+        };
+        let sanction = self.desk.impose(&person, new, false)?;
+        self.desk.tell_sanction(&person, &sanction)?;
+        let (rule, code) = (Some(finding.rule.clone()), Some(finding.reason.code().into()));
+        let entry = Entry { rule, code, until_ms: sanction.until_ms, ..self.entry("mute") };
+        self.desk.note(&person.who, entry)?;
+        let mut facts = sanction.facts();
+        facts["rule_code"] = json!(finding.reason.code());
+        Err(sanction.refusal().data(&facts).keeping_writes().into())
+    }
+
+    /// Slow mode, which moderators and the exempt do not know.
+    fn slow(&self) -> Result<(), Stop> {
+        let config = self.active.engine.config();
+        let Some(room) = self.room.as_deref().filter(|_| config.desk.slow_events.contains(&self.name)) else {
+            return Ok(());
+        };
+        let Some(seconds) = self.active.slow.get(room).copied() else { return Ok(()) };
+        if self.desk.is_moderator() || self.active.engine.exempts(&self.roles, Some(room)) {
+            return Ok(());
+        }
+        match self.desk.too_soon(room, seconds)? {
+            Some(wait_ms) => {
+                let refusal = reject("slow_mode", format!("one message in {seconds} s, please"));
+                let refusal = refusal.data(&json!({ "wait_ms": wait_ms, "seconds": seconds }));
+                self.refuse(refusal).map(|_| ())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Sends it to nobody but where its sender would miss it.
+    fn shadow(&self) {
+        let me = self.event.user();
+        let mine = |target: &Target| matches!(target, Target::User(user) if Some(user) == me.as_ref());
+        let targets = self.event.targets();
+        let is_direct = targets.iter().all(|target| matches!(target, Target::User(_) | Target::Socket(_)));
+        let to = match me.clone() {
+            _ if NOT_ECHOED.contains(&&*self.name) => To::default(),
+            // its other sockets see what it wrote
+            Some(me) if is_direct && targets.iter().any(mine) => To::user(me).except_sender(),
+            _ if is_direct && !targets.is_empty() => To::default(),
+            _ => To::sender(),
+        };
+        self.event.retarget(to);
+    }
+}
 
 #[cfg(test)]
-mod tests {
-    use hubbub_plugin::testing::TestHub;
-
-    use super::*;
-
-    /// Sends every message back to its sender.
-    #[derive(Deserialize)]
-    struct Mirror {}
-
-    impl Plugin for Mirror {}
-
-    impl OnMessage for Mirror {
-        fn on_message(&self, event: &MessageEvent) -> Outcome {
-            event.retarget(To::sender());
-            Ok(Pass)
-        }
-    }
-
-    hubbub_plugin::export!(Mirror: OnMessage);
-
-    fn hub(action: &str) -> TestHub {
-        let config = json!({ "words": [{ "name": "w", "words": ["idiot"], "action": action }] });
-        TestHub::new().plugin::<Moderation>(config).plugin::<Mirror>(json!({}))
-    }
-
-    #[test]
-    fn a_masked_message_is_otherwise_as_it_was_sent() {
-        let hub = hub("mask");
-        let socket = hub.connect();
-        socket.emit_args("message", Args::raw(r#"[{"n":1.10e2,"text":"you 1diot \"x\"","idiot":"idiot"},7]"#, vec![]));
-        let got = serde_json::to_string(&socket.inbox().remove(0).args).unwrap();
-        assert_eq!(got, r#"[{"idiot":"idiot","n":110.0,"text":"you ***** \"x\""},7]"#);
-        assert!(hub.failures().is_empty());
-    }
-
-    #[test]
-    fn a_rejected_message_says_why() {
-        let hub = hub("reject");
-        let socket = hub.connect();
-        let ack = socket.send("message", json!({ "text": "IDI0T" }));
-        assert_eq!(ack.rejection_code(), Some("word_not_allowed"));
-        assert!(socket.inbox().is_empty());
-        assert_eq!(socket.send("message", json!({ "text": "fine" })), json!({ "ok": true }));
-    }
-}
+mod tests;

@@ -36,6 +36,7 @@ const MODERATION: &str = r#"
 [[plugin]]
 name = "moderation"
 file = "{wasm:moderation}"
+capabilities = ["store", "orders"]
 [[plugin.config.words]]
 name = "rude"
 words = ["moron"]
