@@ -15,6 +15,8 @@ use crate::{
 
 /// The most a compiled regular expression may take.
 const REGEX_MAX_BYTES: usize = 512 * 1024;
+/// The same of one that is added at run time: it is compiled within one event.
+const REGEX_ADDED_MAX_BYTES: usize = 64 * 1024;
 /// The most regular expressions.
 const REGEXES_MAX: usize = 100;
 /// The most places that one regular expression may find in a text.
@@ -62,21 +64,34 @@ impl Engine {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Self::build(config, None)
+    }
+
+    /// Compiles other rules in place of these. Regular expressions that are here already cost nothing, new ones must be
+    /// smaller than in [`Engine::new`].
+    pub(crate) fn with_config(&self, config: &Config) -> Result<Self, ConfigError> {
+        Self::build(config, Some(self))
+    }
+
+    fn build(config: &Config, known: Option<&Self>) -> Result<Self, ConfigError> {
         config.check()?;
+        let max_bytes = if known.is_some() { REGEX_ADDED_MAX_BYTES } else { REGEX_MAX_BYTES };
         if config.regexes.len() > REGEXES_MAX {
             let fault = format!("there are {}, at most {REGEXES_MAX} may be", config.regexes.len());
             return Err(ConfigError::new("`regexes`", fault));
         }
         let regex = |rule: &crate::config::RegexRule| {
-            let built = RegexBuilder::new(&rule.pattern)
-                .size_limit(REGEX_MAX_BYTES)
-                .dfa_size_limit(REGEX_MAX_BYTES)
-                .nest_limit(50)
-                .build();
+            let same =
+                known.into_iter().flat_map(|engine| &engine.regexes).find(|regex| regex.as_str() == rule.pattern);
+            if let Some(regex) = same {
+                return Ok(regex.clone());
+            }
+            let built =
+                RegexBuilder::new(&rule.pattern).size_limit(max_bytes).dfa_size_limit(max_bytes).nest_limit(50).build();
             let regex = built.map_err(|error| {
                 let fault = match error {
                     regex::Error::CompiledTooBig(_) => {
-                        format!("`pattern` compiles to more than {REGEX_MAX_BYTES} bytes: use smaller repetitions")
+                        format!("`pattern` compiles to more than {max_bytes} bytes: use smaller repetitions")
                     }
                     error => format!("`pattern` is no regular expression: {}", last_line(&error.to_string())),
                 };

@@ -18,7 +18,7 @@ use crate::{
 /// Rules that moderators set or took away, and rooms that they made slow.
 const RULES_MAX: usize = 50;
 const SLOW_MAX: usize = 200;
-const REGEXES_MAX: usize = 10;
+const REGEXES_MAX: usize = 4;
 const PATTERN_MAX_BYTES: usize = 200;
 /// All of it, as it is kept: the store takes 64 KiB.
 const OVERLAY_MAX_BYTES: usize = 48_000;
@@ -90,7 +90,7 @@ impl Rules {
             return Ok(active.clone());
         }
         let overlay = desk.overlay()?.unwrap_or_default();
-        let engine = match desk.compile(self.config(), &overlay) {
+        let engine = match desk.compile(&self.base.engine, &overlay) {
             Ok(Some(engine)) => Rc::new(engine),
             Ok(None) => self.base.engine.clone(),
             Err(error) => {
@@ -244,17 +244,17 @@ impl Desk<'_> {
     }
 
     /// The rules with the overlay; `None` when it changes none. All of it is compiled within one event, so there is a limit.
-    fn compile(&self, base: &Config, overlay: &Overlay) -> Result<Option<Engine>, String> {
+    fn compile(&self, base: &Engine, overlay: &Overlay) -> Result<Option<Engine>, String> {
         if overlay.rules.is_empty() {
             return Ok(None);
         }
-        let config = overlay.over(base);
+        let config = overlay.over(base.config());
         let words: usize = config.words.iter().map(|rule| rule.words.len()).sum::<usize>() + config.allow.len();
         let max = self.config.runtime_words_max;
         if words > max {
             return Err(format!("{words} words are too many to change rules at run time, which takes at most {max}"));
         }
-        Engine::new(&config).map(Some).map_err(|error| error.to_string())
+        base.with_config(&config).map(Some).map_err(|error| error.to_string())
     }
 
     /// Changes the overlay, if it is right then, and gives the new version.
@@ -272,7 +272,7 @@ impl Desk<'_> {
             return Err(too_many(format!("all rules together may have {OVERLAY_MAX_BYTES} bytes")));
         }
         if old.as_ref().is_none_or(|old| old.rules != new.rules) {
-            self.compile(rules.config(), &new).map_err(invalid)?;
+            self.compile(&rules.base.engine, &new).map_err(invalid)?;
         }
         let version = store.get::<u64>(VERSION)?.unwrap_or(0) + 1;
         // two at once: the second one is handled again, with what the first one left
