@@ -21,6 +21,7 @@ pub struct Client {
     pub private_id: Option<String>,
     next_ack: u64,
     events: VecDeque<Vec<Value>>,
+    wire: Option<String>,
 }
 
 /// What a connection's end looks like.
@@ -66,6 +67,7 @@ impl Client {
             private_id: None,
             next_ack: 0,
             events: VecDeque::new(),
+            wire: None,
         };
         let open = client.text().await?;
         anyhow::ensure!(open.starts_with('0'), "no open packet: {open}");
@@ -90,6 +92,16 @@ impl Client {
                 bail!("{body}");
             }
         }
+    }
+
+    /// Keeps every text frame from now on.
+    pub fn record_wire(&mut self) {
+        self.wire.get_or_insert_default();
+    }
+
+    /// The frames that were kept, pings left out, one a line.
+    pub fn wire(&self) -> &str {
+        self.wire.as_deref().unwrap_or_default()
     }
 
     fn prefix(&self) -> String {
@@ -164,7 +176,13 @@ impl Client {
             let message = timeout(DEADLINE, self.stream.next()).await.context("nothing came in time")?;
             match message.context("the connection ended")?? {
                 Message::Text(text) if text.as_str() == "2" => self.raw("3").await?,
-                Message::Text(text) => return Ok(text.as_str().to_owned()),
+                Message::Text(text) => {
+                    if let Some(wire) = &mut self.wire {
+                        wire.push_str(&text);
+                        wire.push('\n');
+                    }
+                    return Ok(text.as_str().to_owned());
+                }
                 Message::Close(frame) => bail!("closed: {frame:?}"),
                 _ => {}
             }
