@@ -1,0 +1,15 @@
+// Who wants to know says so; typed by a map of event names to arguments.
+
+type Handler<A extends unknown[]> = (...args: A) => void;
+
+export class Emitter<Events extends Record<string, unknown[]>> {
+  #handlers: { [K in keyof Events]?: Set<Handler<Events[K]>> } = {};
+
+  on<K extends keyof Events>(event: K, handler: Handler<Events[K]>): void {
+    (this.#handlers[event] ??= new Set()).add(handler);
+  }
+
+  protected emit<K extends keyof Events>(event: K, ...args: Events[K]): void {
+    this.#handlers[event]?.forEach((handler) => handler(...args));
+  }
+}

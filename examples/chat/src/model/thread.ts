@@ -1,0 +1,225 @@
+// A room or a direct conversation as this client knows it: messages in the node's order, members, who is typing.
+
+import type { Refusal } from "./refusal";
+import type { Act, Edited, Identity, Member, Message, Reacted } from "./wire";
+
+/** `waiting`: until there is a connection. `held`: until a moderator has looked. */
+export type Delivery = "sent" | "sending" | "waiting" | "refused" | "held";
+
+/** A message and how far it is. `key` stays the same from the first attempt on. */
+export interface Item {
+  key: string;
+  message: Message;
+  delivery: Delivery;
+  refusal?: Refusal;
+}
+
+export type ThreadKind = "room" | "direct";
+
+const TYPING_MS = 6000;
+/** Messages not yet sent stand behind all others. */
+const UNSENT_ID = Number.MAX_SAFE_INTEGER;
+
+export class Thread {
+  /** In the order of ids, what is not sent yet at the end. */
+  items: Item[] = [];
+  members: Member[] = [];
+  /** How many sockets are in the room; more than are listed, perhaps. */
+  membersCount = 0;
+  topic = "";
+  /** Who this client is here, once it has joined. */
+  you?: Member;
+  /** Whether there are older messages on the node. */
+  more = false;
+  loading = false;
+  loaded = false;
+  /** Why it cannot be entered. */
+  refused?: Refusal;
+  /** Given again when the room must be joined again. Only in memory. */
+  password?: string;
+  unread = 0;
+  mentioned = false;
+  readId = 0;
+  /** How far others have read. */
+  receipts = new Map<string, { by: Member; id: number }>();
+  #typing = new Map<string, { name: string; until: number }>();
+  /** What happened to messages while a page was on its way, to be done to the page's messages as well. */
+  #late: ((thread: Thread) => void)[] | undefined;
+
+  constructor(
+    readonly kind: ThreadKind,
+    /** The room's name, or the other one's user id. */
+    readonly name: string,
+    /** What people read. */
+    public title: string,
+  ) {}
+
+  get key(): string {
+    return `${this.kind}:${this.name}`;
+  }
+
+  get lastId(): number {
+    return this.items.findLast((item) => item.message.id !== UNSENT_ID)?.message.id ?? 0;
+  }
+
+  get firstId(): number {
+    const first = this.items[0]?.message.id ?? UNSENT_ID;
+    return first === UNSENT_ID ? 0 : first;
+  }
+
+  find(id: number): Item | undefined {
+    return this.items.find((item) => item.message.id === id);
+  }
+
+  /** A message came, live or with a page. What this client sent itself takes the place of its attempt. */
+  put(message: Message, mine: boolean): { item: Item; isNew: boolean } {
+    const old =
+      this.find(message.id) ?? (mine && message.client_id ? this.items.find((item) => item.key === message.client_id) : undefined);
+    const item: Item = { key: old?.key ?? `#${message.id}`, message, delivery: "sent" };
+    if (old) this.items.splice(this.items.indexOf(old), 1);
+    this.#insert(item);
+    return { item, isNew: !old };
+  }
+
+  /** A message that this client is about to send. */
+  begin(key: string, message: Message, delivery: Delivery): Item {
+    const item: Item = { key, message: { ...message, id: UNSENT_ID, client_id: key }, delivery };
+    this.#insert(item);
+    return item;
+  }
+
+  /** How it went with a message of this client. The event with the message may have come before. */
+  settle(key: string, delivery: Delivery, known?: { id: number; time_ms: number }, refusal?: Refusal): Item | undefined {
+    const item = this.items.find((one) => one.key === key);
+    // the message itself, or that it is held, may be known before the ack
+    if (!item || item.delivery === "sent" || (item.delivery === "held" && delivery === "sent")) return item;
+    item.delivery = delivery;
+    item.refusal = refusal;
+    if (known) {
+      item.message = { ...item.message, ...known };
+      this.items.splice(this.items.indexOf(item), 1);
+      this.#insert(item);
+    }
+    return item;
+  }
+
+  /** A moderator has to look first, or has said no. */
+  hold(key: string, refusal?: Refusal): Item | undefined {
+    const item = this.items.find((one) => one.key === key);
+    if (!item) return undefined;
+    this.discard(key);
+    item.message = { ...item.message, id: UNSENT_ID };
+    item.delivery = refusal ? "refused" : "held";
+    item.refusal = refusal;
+    this.#insert(item);
+    return item;
+  }
+
+  discard(key: string): void {
+    this.items = this.items.filter((item) => item.key !== key);
+  }
+
+  #insert(item: Item): void {
+    const at = this.items.findLastIndex((one) => one.message.id <= item.message.id);
+    this.items.splice(at + 1, 0, item);
+  }
+
+  /** From now until `endPage`, acts are kept to be done again. */
+  beginPages(): void {
+    this.loading = true;
+    this.#late = [];
+  }
+
+  /** Takes what was loaded: older messages are put before, or all that was known is replaced. */
+  endPages(messages: Message[], more: boolean, isMine: (message: Message) => boolean, replace: boolean): void {
+    if (replace) {
+      const newest = messages.at(-1)?.id ?? 0;
+      this.items = this.items.filter((item) => item.delivery !== "sent" || item.message.id > newest);
+    }
+    messages.forEach((message) => this.put(message, isMine(message)));
+    this.more = more;
+    this.loaded = true;
+    this.failPages()?.forEach((act) => act(this));
+  }
+
+  /** Nothing came. */
+  failPages(): ((thread: Thread) => void)[] | undefined {
+    const late = this.#late;
+    this.#late = undefined;
+    this.loading = false;
+    return late;
+  }
+
+  edited(act: Edited): Item | undefined {
+    return this.#change(act, (message) => ({ ...message, text: act.text, edited_ms: act.time_ms }));
+  }
+
+  deleted(act: Act): Item | undefined {
+    return this.#change(act, (message) => ({ ...message, text: "", deleted: true, reactions: [], mentions: [] }));
+  }
+
+  reacted(act: Reacted, mine: boolean): Item | undefined {
+    return this.#change(act, (message) => {
+      const old = message.reactions ?? [];
+      const known = old.find((one) => one.emoji === act.emoji);
+      const reaction = { emoji: act.emoji, count: act.count, mine: mine ? act.on : (known?.mine ?? false) };
+      const reactions = known ? old.map((one) => (one === known ? reaction : one)) : [...old, reaction];
+      return { ...message, reactions: reactions.filter((one) => one.count > 0) };
+    });
+  }
+
+  #change(act: Act, change: (message: Message) => Message): Item | undefined {
+    const apply = (thread: Thread): Item | undefined => {
+      const item = thread.find(act.id);
+      if (item) item.message = change(item.message);
+      return item;
+    };
+    this.#late?.push(apply);
+    return apply(this);
+  }
+
+  enter(you: Member, members: Member[], count: number, topic: string | null): void {
+    this.you = you;
+    this.members = [...members];
+    this.membersCount = count;
+    this.topic = topic ?? "";
+    this.refused = undefined;
+    this.#typing.clear();
+  }
+
+  arrived(member: Member): boolean {
+    if (this.members.some((one) => one.socket === member.socket)) return false;
+    this.members.push(member);
+    this.membersCount += 1;
+    return true;
+  }
+
+  departed(member: Member): void {
+    const before = this.members.length;
+    this.members = this.members.filter((one) => one.socket !== member.socket);
+    if (this.members.length < before || this.membersCount > before) this.membersCount -= 1;
+    this.#typing.delete(member.socket);
+  }
+
+  typing(socket: string, name: string, on: boolean): void {
+    if (on) this.#typing.set(socket, { name, until: Date.now() + TYPING_MS });
+    else this.#typing.delete(socket);
+  }
+
+  /** The names of those who are typing now. */
+  get typists(): string[] {
+    const now = Date.now();
+    for (const [socket, { until }] of this.#typing) if (until <= now) this.#typing.delete(socket);
+    return [...this.#typing.values()].map(({ name }) => name);
+  }
+
+  /** The names of others who have read up to here and no further. */
+  readersAt(id: number): string[] {
+    return [...this.receipts.values()].filter((receipt) => receipt.id === id).map(({ by }) => by.name);
+  }
+}
+
+/** Whether a member is this client's user: on this or another of its sockets. */
+export function isSelf(member: Member, identity: Identity | undefined, socket: string): boolean {
+  return member.socket === socket || (member.user !== undefined && member.user === identity?.user);
+}
