@@ -199,7 +199,7 @@ export class Moderation extends Emitter<ModerationEvents> {
     if (!thread || !client_id) return;
     const known = thread.hold(client_id, refusal);
     this.#session.changed(thread);
-    if (known) this.#session.notice(refusal ? `Not sent. ${refusal.text}` : "Your message waits for a moderator.", refusal ? "bad" : "info");
+    if (known) this.#session.noticeIn(thread, refusal ? `Not sent. ${refusal.text}` : "Your message waits for a moderator.", refusal ? "bad" : "info");
   }
 }
 

@@ -66,7 +66,7 @@ export class Outbox {
       const refusal = error instanceof Refusal ? error : new Refusal("unknown", String(error));
       const waits = refusal.isPassing && !this.#session.isReady;
       if (thread.settle(key, waits ? "waiting" : "refused", undefined, refusal)?.delivery === "refused") {
-        this.#session.notice(`Not sent. ${refusal.text}`, "bad");
+        this.#session.noticeIn(thread, `Not sent. ${refusal.text}`, "bad");
       }
     }
     this.#session.changed(thread);

@@ -24,6 +24,8 @@ type SessionEvents = {
   typing: [Thread];
   /** Something to be shown for a moment, and read out. */
   notice: [text: string, tone: Tone];
+  /** Something that can be seen already, to be read out. */
+  spoken: [text: string];
   /** A message came that is nobody's own. */
   arrived: [Thread, Message];
   refused: [Refusal];
@@ -118,6 +120,12 @@ export class Session extends Emitter<SessionEvents> {
 
   notice(text: string, tone: Tone = "info"): void {
     this.emit("notice", text, tone);
+  }
+
+  /** Tells something about a thread: what can be seen in it is only read out. */
+  noticeIn(thread: Thread, text: string, tone: Tone): void {
+    if (thread === this.active) this.emit("spoken", text);
+    else this.notice(text, tone);
   }
 
   changed(thread: Thread): void {

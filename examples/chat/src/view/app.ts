@@ -71,6 +71,7 @@ export class App {
     root.replaceChildren(page);
     const notices = new Notices(page);
     session.on("notice", (text, tone) => notices.show(text, tone));
+    session.on("spoken", (text) => notices.say(text));
     session.on("arrived", (thread) => thread === session.active && this.#log.arrived());
     session.on("items", (thread) => thread === session.active && this.#readSoon());
     session.on("threads", () => this.#title());

@@ -191,7 +191,9 @@ export class Composer {
     if (this.#thread) this.#session.outbox.typing(this.#thread, false);
   }
 
+  /** As high as the text. Before it is on the page it has no height that could be measured. */
   #resize(): void {
+    if (!this.#input.isConnected) return;
     this.#input.style.height = "auto";
     this.#input.style.height = `${this.#input.scrollHeight}px`;
   }

@@ -32,6 +32,11 @@ export class Notices {
     setTimeout(() => this.#remove(notice), SHOWN_MS);
   }
 
+  /** Only reads it out. */
+  say(text: string): void {
+    this.#alert.textContent = text;
+  }
+
   #remove(notice: HTMLElement): void {
     notice.remove();
     if (this.element.childElementCount === 0 && this.element.matches(":popover-open")) this.element.hidePopover();
