@@ -16,7 +16,7 @@ const secret = process.argv[process.argv.indexOf(process.argv.find((one) => one.
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 /** Longer than the node keeps a lost session. */
-const LONG_CUT_MS = 3500;
+const LONG_CUT_MS = 7000;
 
 const browser = await launch();
 const proxy = await Proxy.start(url);
@@ -214,7 +214,11 @@ async function cutAndBack(word, awayMs) {
   return how;
 }
 
-suite.check("a long loss of the connection is made up for", async () => {
+suite.check("a short loss of the connection is recovered: nothing was missed", async () => {
+  assert.match(await cutAndBack("short loss", 0), /Nothing was missed/);
+});
+
+suite.check("a long one is made up for: rooms are joined anew", async () => {
   assert.match(await cutAndBack("long loss", LONG_CUT_MS), /joined anew/);
   await mia.say("after the long loss");
   await ann.sees("after the long loss");

@@ -11,6 +11,10 @@ const CHAIN: &str = r#"
 [server]
 static_dir = "@PAGE"
 
+[recovery]
+namespaces = ["/chat"]
+window_ms = 6000
+
 [namespaces]
 allow = ["/", "/chat"]
 

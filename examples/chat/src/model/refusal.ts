@@ -1,5 +1,6 @@
 // What the node or a plugin refused, and how that reads.
 
+import { duration } from "./time";
 import type { WireError } from "./wire";
 
 /** A refusal: `code` is the plugin's, where a plugin refused, else the hub's. */
@@ -20,8 +21,23 @@ export class Refusal extends Error {
 
   /** One sentence for people. */
   get text(): string {
-    const known = TEXTS[this.code];
-    return known ?? sentence(this.message);
+    return this.#timed ?? TEXTS[this.code] ?? sentence(this.message);
+  }
+
+  /** Refusals that say for how long they hold. */
+  get #timed(): string | undefined {
+    const { wait_ms, until_ms, room, reason } = (this.data ?? {}) as { wait_ms?: number; until_ms?: number; room?: string; reason?: string };
+    const until = until_ms ? ` for another ${duration(until_ms - Date.now())}` : "";
+    const rest = `${room ? " here" : ""}${until}.${reason ? ` Reason: ${sentence(reason)}` : ""}`;
+    if (this.code === "slow_mode" && wait_ms) return `This room is slow. Wait ${duration(wait_ms)}.`;
+    if (this.code === "muted") return `You are muted${rest}`;
+    if (this.code === "banned") return `You are banned${rest}`;
+    return undefined;
+  }
+
+  /** Whether the text is at fault: sent again as it is, it is refused again. */
+  get isAboutText(): boolean {
+    return TEXT_CODES.has(this.code);
   }
 
   /** Whether the same may go well a moment later. */
@@ -34,6 +50,18 @@ export class Refusal extends Error {
 export const NO_ANSWER = "no_answer";
 
 const PASSING = new Set([NO_ANSWER, "conflict", "overloaded", "timeout", "unavailable", "store_unavailable", "outcome_unknown"]);
+
+const TEXT_CODES = new Set([
+  "word_not_allowed",
+  "text_not_allowed",
+  "link_not_allowed",
+  "invite_not_allowed",
+  "too_many_capitals",
+  "too_repetitive",
+  "too_many_mentions",
+  "text_invalid",
+  "declined",
+]);
 
 const TEXTS: Record<string, string> = {
   [NO_ANSWER]: "The server did not answer in time.",

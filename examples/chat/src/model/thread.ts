@@ -213,9 +213,9 @@ export class Thread {
     return [...this.#typing.values()].map(({ name }) => name);
   }
 
-  /** The names of others who have read up to here and no further. */
-  readersAt(id: number): string[] {
-    return [...this.receipts.values()].filter((receipt) => receipt.id === id).map(({ by }) => by.name);
+  /** The names of those who have read up to this message and no further, but for its author. */
+  readersOf({ id, name }: Message): string[] {
+    return [...this.receipts.values()].filter((receipt) => receipt.id === id && receipt.by.name !== name).map(({ by }) => by.name);
   }
 }
 

@@ -111,7 +111,7 @@ export class Log {
   }
 
   #item(thread: Thread, item: Item, together: boolean): Shown {
-    const readers = item.delivery === "sent" ? thread.readersAt(item.message.id).join() : "";
+    const readers = item.delivery === "sent" ? thread.readersOf(item.message).join() : "";
     const made = [item.delivery, together, readers, item.refusal?.text].join("|");
     const old = this.#shown.get(item.key);
     if (old && old.made === made && old.message === item.message) return old;

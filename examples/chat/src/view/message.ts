@@ -125,15 +125,19 @@ function state(item: Item, actions: MessageActions): HTMLElement | false {
         "p",
         { class: "state refused" },
         h("span", {}, "Not sent. ", item.refusal?.text ?? ""),
-        words("Change it", () => actions.rewrite(item)),
-        words("Send again", () => actions.again(item)),
-        words("Discard", () => actions.discard(item)),
+        h(
+          "span",
+          { class: "state-acts" },
+          words("Change it", () => actions.rewrite(item)),
+          !item.refusal?.isAboutText && words("Send again", () => actions.again(item)),
+          words("Discard", () => actions.discard(item)),
+        ),
       );
   }
 }
 
 function receipts(thread: Thread, item: Item): HTMLElement | false {
-  const readers = item.delivery === "sent" ? thread.readersAt(item.message.id) : [];
+  const readers = item.delivery === "sent" ? thread.readersOf(item.message) : [];
   if (readers.length === 0) return false;
   const all = `Read by ${readers.join(", ")}`;
   return h("p", { class: "receipts" }, readers.length > 3 ? `Read by ${readers.slice(0, 2).join(", ")} and ${readers.length - 2} more` : all);
