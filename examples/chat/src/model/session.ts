@@ -37,7 +37,7 @@ const PAGE = 50;
 /** Pages that are loaded after a connection that could not be recovered; older ones come by scrolling. */
 const PAGES_AGAIN = 6;
 const IDENTITY_TIMEOUT_MS = 1500;
-const MODERATOR_ROLES = ["moderator", "admin"];
+const MODERATOR_ROLE = "moderator";
 
 export class Session extends Emitter<SessionEvents> {
   readonly threads = new Map<string, Thread>();
@@ -51,6 +51,8 @@ export class Session extends Emitter<SessionEvents> {
   readonly #names = new Map<string, string>();
   #identified: (() => void) | undefined;
   #wasOnline = false;
+  /** Whether the rooms were joined, so that a recovered connection lacks nothing. */
+  #isSettled = false;
   #life = 0;
 
   constructor(
@@ -82,7 +84,7 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   get isModerator(): boolean {
-    return this.identity?.roles.some((role) => MODERATOR_ROLES.includes(role)) ?? false;
+    return this.identity?.roles.includes(MODERATOR_ROLE) ?? false;
   }
 
   /** Whether messages can go out now. */
@@ -180,7 +182,7 @@ export class Session extends Emitter<SessionEvents> {
     this.emit("items", thread);
     try {
       const page = await this.#page(thread, thread.firstId);
-      thread.endPages(page.messages, page.more, (message) => this.isMe(message), false);
+      thread.endPages(page.messages, page.more, false);
     } catch {
       thread.failPages();
       this.notice("Earlier messages could not be loaded.", "bad");
@@ -207,19 +209,21 @@ export class Session extends Emitter<SessionEvents> {
     const again = this.#wasOnline;
     this.#wasOnline = true;
     if (again) this.recovered = recovered;
-    if (recovered) {
+    if (recovered && this.#isSettled) {
       this.#set("online");
       this.notice("Connected again. Nothing was missed.", "good");
       this.outbox.flush();
       return;
     }
+    this.#isSettled = false;
     if (again) this.#set("catching_up");
-    await this.#identity();
+    if (!recovered) await this.#identity();
     await Promise.all(this.rooms.map((thread) => this.#enter(thread, {}).catch(() => undefined)));
     if (life !== this.#life) return;
+    this.#isSettled = true;
     this.#set("online");
     this.emit("threads");
-    const wanted = [...this.threads.values()].filter((thread) => thread.loaded || thread === this.active);
+    const wanted = [...this.threads.values()].filter((thread) => again || thread === this.active);
     await Promise.all(wanted.map((thread) => this.#reload(thread)));
     if (life !== this.#life) return;
     if (again) this.notice("Connected again. Rooms were joined anew and are up to date.", "good");
@@ -286,6 +290,8 @@ export class Session extends Emitter<SessionEvents> {
     try {
       const ack = await withFreeName(wanted, (name) => this.ask<JoinAck>("join", name ? { ...body, name } : body));
       thread.enter(ack.you, ack.members, ack.members_count, ack.topic);
+      // the first time, what was said before is no news
+      thread.newestId ||= ack.last_id;
       if (password) thread.password = password;
       ack.members.forEach((member) => this.#know(member));
       if (wanted && ack.you.name !== wanted) this.notice(`In ${thread.title} you are called ${ack.you.name}.`);
@@ -301,7 +307,7 @@ export class Session extends Emitter<SessionEvents> {
   /** Loads the newest messages, back to the oldest that is known: so nothing that changed meanwhile is missed. */
   async #reload(thread: Thread): Promise<void> {
     if (thread.loading || (thread.kind === "room" && !thread.you)) return;
-    const until = thread.firstId;
+    const [until, newest] = [thread.firstId, thread.newestId];
     thread.beginPages();
     this.emit("items", thread);
     try {
@@ -311,8 +317,11 @@ export class Session extends Emitter<SessionEvents> {
         page = await this.#page(thread, messages[0]?.id);
         messages.unshift(...page.messages);
       }
-      thread.endPages(messages, page.more, (message) => this.isMe(message), true);
+      const missed = messages.filter((message) => message.id > newest && !this.isMe(message));
+      thread.endPages(messages, page.more, true);
       messages.forEach((message) => this.#know(message));
+      if (thread !== this.active && newest > 0) thread.unread += missed.length;
+      this.emit("threads");
     } catch (error) {
       thread.failPages();
       if (error instanceof Refusal && this.isReady) this.notice(`Messages could not be loaded: ${error.text}`, "bad");
@@ -390,7 +399,7 @@ export class Session extends Emitter<SessionEvents> {
 
   #put(thread: Thread, message: Message): void {
     const mine = this.isMe(message);
-    const { isNew } = thread.put(message, mine);
+    const { isNew } = thread.put(message);
     if (isNew && !mine) {
       thread.typing(message.socket, message.name, false);
       this.emit("typing", thread);

@@ -40,6 +40,8 @@ export class Thread {
   unread = 0;
   mentioned = false;
   readId = 0;
+  /** The id of the newest message that is known of, loaded or not. */
+  newestId = 0;
   /** How far others have read. */
   receipts = new Map<string, { by: Member; id: number }>();
   #typing = new Map<string, { name: string; until: number }>();
@@ -72,9 +74,11 @@ export class Thread {
   }
 
   /** A message came, live or with a page. What this client sent itself takes the place of its attempt. */
-  put(message: Message, mine: boolean): { item: Item; isNew: boolean } {
-    const old =
-      this.find(message.id) ?? (mine && message.client_id ? this.items.find((item) => item.key === message.client_id) : undefined);
+  put(message: Message): { item: Item; isNew: boolean } {
+    // nobody else knows the id of an attempt; a guest that is let in anew is another user, so the author does not count
+    const isAttempt = (item: Item): boolean => item.delivery !== "sent" && item.key === message.client_id;
+    const old = this.find(message.id) ?? this.items.find(isAttempt);
+    this.newestId = Math.max(this.newestId, message.id);
     const item: Item = { key: old?.key ?? `#${message.id}`, message, delivery: "sent" };
     if (old) this.items.splice(this.items.indexOf(old), 1);
     this.#insert(item);
@@ -131,12 +135,12 @@ export class Thread {
   }
 
   /** Takes what was loaded: older messages are put before, or all that was known is replaced. */
-  endPages(messages: Message[], more: boolean, isMine: (message: Message) => boolean, replace: boolean): void {
+  endPages(messages: Message[], more: boolean, replace: boolean): void {
     if (replace) {
       const newest = messages.at(-1)?.id ?? 0;
       this.items = this.items.filter((item) => item.delivery !== "sent" || item.message.id > newest);
     }
-    messages.forEach((message) => this.put(message, isMine(message)));
+    messages.forEach((message) => this.put(message));
     this.more = more;
     this.loaded = true;
     this.failPages()?.forEach((act) => act(this));

@@ -90,6 +90,7 @@ export class App {
     document.removeEventListener("visibilitychange", this.#seen);
     clearTimeout(this.#reading);
     this.#composer.end();
+    document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
     this.#drawers.end();
   }
 

@@ -25,6 +25,7 @@ class Panel {
   readonly #tabs: { tab: Tab; button: HTMLButtonElement }[];
   #now = 0;
   #open = true;
+  readonly #ears: (() => void)[];
 
   constructor(session: Session, moderation: Moderation) {
     this.#session = session;
@@ -40,8 +41,11 @@ class Panel {
       button.textContent = tab.title;
       return { tab, button };
     });
-    moderation.on("changed", () => this.#now !== 0 && this.#refresh());
-    session.on("other", (name) => (name === "mod:held" || name === "mod:decided") && this.#now === 0 && this.#refresh());
+    this.#ears = [
+      // loading the queue says `changed` itself
+      moderation.on("changed", () => this.#now !== 0 && this.#refresh()),
+      session.on("other", (name) => (name === "mod:held" || name === "mod:decided") && this.#now === 0 && this.#refresh()),
+    ];
     this.#show(0);
   }
 
@@ -58,6 +62,7 @@ class Panel {
 
   end(): void {
     this.#open = false;
+    this.#ears.forEach((stop) => stop());
   }
 
   #show(n: number): void {
