@@ -11,8 +11,8 @@ import { signIn } from "./view/signin";
 
 const root = document.getElementById("app") as HTMLElement;
 
-function ask(why?: string): void {
-  signIn(root, why, (credentials) => start(credentials));
+function ask(why?: string, known?: string): void {
+  signIn(root, why, known, (credentials) => start(credentials));
 }
 
 function start(credentials: Credentials): void {
@@ -26,7 +26,7 @@ function start(credentials: Credentials): void {
   const leave = (why?: Refusal): void => {
     session.close();
     app.end();
-    ask(why?.text);
+    ask(why?.text, "name" in credentials ? credentials.name : undefined);
   };
   session.on("refused", (why) => {
     save({ ...load(), credentials: undefined });

@@ -155,7 +155,7 @@ export class Moderation extends Emitter<ModerationEvents> {
         return this.#notice(body as Notice);
       case "mod:held":
         this.waiting += 1;
-        this.#session.notice("A message waits for review.");
+        this.#session.say("A message waits for review.");
         return this.emit("changed");
       case "mod:decided":
         this.waiting = Math.max(0, this.waiting - 1);

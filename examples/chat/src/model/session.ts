@@ -124,9 +124,14 @@ export class Session extends Emitter<SessionEvents> {
     this.emit("notice", text, tone);
   }
 
+  /** Reads out what can be seen anyway. */
+  say(text: string): void {
+    this.emit("spoken", text);
+  }
+
   /** Tells something about a thread: what can be seen in it is only read out. */
   noticeIn(thread: Thread, text: string, tone: Tone): void {
-    if (thread === this.active) this.emit("spoken", text);
+    if (thread === this.active) this.say(text);
     else this.notice(text, tone);
   }
 

@@ -82,7 +82,7 @@ export class App {
     });
     document.addEventListener("visibilitychange", this.#seen);
     this.#title();
-    this.#composer.focus();
+    this.#composer.offer();
   }
 
   /** The page goes. */
@@ -98,7 +98,7 @@ export class App {
     this.#session.activate(thread);
     this.#drawers.close();
     if (thread.refused) this.#enterAgain();
-    else this.#composer.focus();
+    else this.#composer.offer();
   }
 
   #enterAgain(): void {

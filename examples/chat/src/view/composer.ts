@@ -64,6 +64,11 @@ export class Composer {
     this.#input.focus();
   }
 
+  /** For who has a keyboard: on a phone the one on the screen would cover what is to be read. */
+  offer(): void {
+    if (matchMedia("(hover: hover)").matches) this.focus();
+  }
+
   /** The page goes. */
   end(): void {
     clearInterval(this.#clock);

@@ -139,7 +139,7 @@ class Panel {
       h(
         "li",
         { class: rule.off ? "row off" : "row" },
-        h("p", { class: "row-head" }, h("span", { class: "tag" }, rule.kind), " ", h("strong", {}, rule.name), rule.action !== undefined && ` ${actionText(rule.action)}`),
+        h("p", { class: "row-head" }, h("span", { class: "tag" }, rule.kind), " ", h("strong", {}, rule.name), rule.action !== undefined && `: ${actionText(rule.action)}`),
         rule.words !== undefined && h("p", { class: "words" }, rule.words.slice(0, 30).join(", "), rule.words.length > 30 && ` and ${rule.words.length - 30} more`),
         h(
           "p",

@@ -4,10 +4,10 @@ import type { Credentials } from "../model/connection";
 import { roomName } from "../model/names";
 import { h } from "./dom";
 
-/** Shows the page; `why` says why it is shown again. */
-export function signIn(app: HTMLElement, why: string | undefined, done: (credentials: Credentials) => void): void {
+/** Shows the page; `why` says why it is shown again, to whom was called `known`. */
+export function signIn(app: HTMLElement, why: string | undefined, known: string | undefined, done: (credentials: Credentials) => void): void {
   const error = h("p", { class: "form-error", role: "alert", id: "signin-error" }, why);
-  const name = h("input", { id: "name", name: "name", autocomplete: "nickname", maxlength: 32, "aria-describedby": "signin-error" });
+  const name = h("input", { id: "name", name: "name", autocomplete: "nickname", maxlength: 32, value: known, "aria-describedby": "signin-error" });
   const token = h("textarea", {
     id: "token",
     name: "token",
