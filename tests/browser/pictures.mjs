@@ -66,7 +66,11 @@ await aylin.pick("lobby");
 await jonas.page.getByText("Read by").last().waitFor();
 await sam.input.pressSequentially("I sha");
 await jonas.page.getByText("Sam is typing…").waitFor();
-await jonas.page.mouse.move(600, 5);
+for (const tab of [jonas, sam]) {
+  for (const button of await tab.page.getByRole("button", { name: "Dismiss" }).all()) await button.click();
+  await tab.input.focus();
+  await tab.page.mouse.move(600, 5);
+}
 await take(jonas, "chat");
 
 await sam.say("Whoever made this weather app is a moron");
@@ -82,6 +86,7 @@ await mia.page.keyboard.press("Escape");
 
 const phone = await user("lena", "Lena", [], PHONE);
 await phone.sees("They open at eight.");
+await phone.page.mouse.move(200, 5);
 await take(phone, "phone");
 await phone.page.getByRole("button", { name: "Rooms", exact: true }).tap();
 await phone.page.locator(".sidebar.open").waitFor();
