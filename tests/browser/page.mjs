@@ -33,6 +33,16 @@ async function findings(tab) {
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target} (${failureSummary})`).join(", ")}`);
 }
 
+/** Presses a key until an element of this class has the focus. */
+async function tabTo(tab, name, key) {
+  const PRESSES_MAX = 40;
+  for (let n = 0; n < PRESSES_MAX; n++) {
+    await tab.page.keyboard.press(key);
+    if (await tab.page.evaluate((wanted) => document.activeElement.classList.contains(wanted), name)) return;
+  }
+  throw new Error(`${PRESSES_MAX} times ${key} did not lead to .${name}`);
+}
+
 suite.check("two tabs see each other", async () => {
   await ann.page.locator("#members").getByText("Mia").waitFor();
   await mia.page.locator("#members").getByText("Ann").waitFor();
@@ -154,8 +164,14 @@ suite.check("everything can be done with keys alone", async (scope) => {
   await keyboard.type("by keys");
   await keyboard.press("Enter");
   await mia.sees("by keys");
-  await keyboard.press("Shift+Tab"); // the log, or what is in it
-  await kay.page.locator(".log").focus();
+  await keyboard.type("look here @mi");
+  await kay.page.getByRole("option", { name: "Mia", exact: true }).waitFor();
+  assert.deepEqual(await findings(kay), []);
+  await keyboard.press("Enter");
+  await keyboard.press("Enter");
+  await mia.page.locator(".mentions-me", { hasText: "look here @Mia" }).waitFor();
+  await tabTo(kay, "log", "Shift+Tab");
+  await keyboard.press("ArrowUp");
   await keyboard.press("ArrowUp");
   assert.match(await kay.page.evaluate(() => document.activeElement.textContent), /by keys/);
   await keyboard.press("Tab");

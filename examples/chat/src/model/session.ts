@@ -341,7 +341,10 @@ export class Session extends Emitter<SessionEvents> {
 
   #know(member: Member): void {
     // in direct messages a user's id stands in place of the name
-    if (member.user && member.name !== member.user) this.#names.set(member.user, member.name);
+    if (!member.user || member.name === member.user) return;
+    this.#names.set(member.user, member.name);
+    const direct = this.threads.get(`direct:${member.user}`);
+    if (direct) direct.title = member.name;
   }
 
   // ---- what the node tells
@@ -405,6 +408,7 @@ export class Session extends Emitter<SessionEvents> {
   #put(thread: Thread, message: Message): void {
     const mine = this.isMe(message);
     const { isNew } = thread.put(message);
+    if (thread !== this.active) thread.trim();
     if (isNew && !mine) {
       thread.typing(message.socket, message.name, false);
       this.emit("typing", thread);

@@ -17,6 +17,9 @@ export interface Item {
 export type ThreadKind = "room" | "direct";
 
 const TYPING_MS = 6000;
+/** A busy room would fill the memory: beyond so many the older ones are dropped, and loaded again by scrolling. */
+const ITEMS_MAX = 600;
+const ITEMS_KEPT = 300;
 /** Messages not yet sent stand behind all others. */
 const UNSENT_ID = Number.MAX_SAFE_INTEGER;
 
@@ -126,6 +129,14 @@ export class Thread {
   #insert(item: Item): void {
     const at = this.items.findLastIndex((one) => one.message.id <= item.message.id);
     this.items.splice(at + 1, 0, item);
+  }
+
+  /** Drops what is far back; for when nobody looks at it. */
+  trim(): void {
+    if (this.items.length <= ITEMS_MAX || this.loading) return;
+    const unsent = this.items.slice(0, -ITEMS_KEPT).filter((item) => item.delivery !== "sent");
+    this.items = [...unsent, ...this.items.slice(-ITEMS_KEPT)].sort((a, b) => a.message.id - b.message.id);
+    this.more = true;
   }
 
   /** From now until `endPage`, acts are kept to be done again. */

@@ -3,6 +3,7 @@
 import type { Session } from "../model/session";
 import type { Item, Thread } from "../model/thread";
 import { fill, h, icon, iconButton } from "./dom";
+import { MentionPicker } from "./mentions";
 
 const TEXT_MAX_CHARS = 4000;
 const COUNT_FROM_CHARS = 3500;
@@ -42,12 +43,13 @@ export class Composer {
   constructor(session: Session, actions: ComposerActions) {
     this.#session = session;
     this.#actions = actions;
+    const picker = new MentionPicker(this.#input, () => this.#others());
     this.element = h(
       "form",
       { class: "composer", on: { submit: (event) => this.#submit(event) } },
       this.#typing,
       this.#mode,
-      h("div", { class: "box" }, this.#input, this.#count, this.#send),
+      h("div", { class: "box" }, picker.element, this.#input, this.#count, this.#send),
       this.#hint,
     );
     this.#input.addEventListener("input", () => this.#changed());
@@ -102,6 +104,12 @@ export class Composer {
   mention(name: string): void {
     const before = this.#input.value;
     this.#write(`${before}${before && !before.endsWith(" ") ? " " : ""}@${name} `);
+  }
+
+  /** The names that can be mentioned. */
+  #others(): string[] {
+    const members = this.#thread?.kind === "room" ? this.#thread.members : [];
+    return [...new Set(members.filter((member) => !this.#session.isMe(member)).map(({ name }) => name))].sort((a, b) => a.localeCompare(b));
   }
 
   #switch(): void {

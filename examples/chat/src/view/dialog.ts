@@ -48,7 +48,7 @@ export function openForm(
 ): Dialog {
   return openDialog(title, (dialog) => {
     const error = h("p", { class: "form-error", role: "alert" });
-    const rows = fields.map((field) => ({ field, row: row(field) }));
+    const rows = fields.map((field, n) => ({ field, row: row(field, n === 0) }));
     const button = h("button", { class: action.danger ? "primary danger" : "primary", type: "submit" }, action.label);
     const values = (): Record<string, string> => Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
     const form = h(
@@ -87,12 +87,12 @@ export function openForm(
   });
 }
 
-function row({ name, label, value, hint, type = "text", maxlength, required, options }: Field): HTMLElement {
+function row({ name, label, value, hint, type = "text", maxlength, required, options }: Field, isFirst: boolean): HTMLElement {
   const id = freshId("field");
   const described = hint ? `${id}-hint` : undefined;
   const input = options
-    ? h("select", { id, name, "aria-describedby": described }, ...options.map(([v, text]) => h("option", { value: v, selected: v === value }, text)))
-    : h("input", { id, name, type, value, maxlength, required, autocomplete: "off", "aria-describedby": described });
+    ? h("select", { id, name, autofocus: isFirst, "aria-describedby": described }, ...options.map(([v, text]) => h("option", { value: v, selected: v === value }, text)))
+    : h("input", { id, name, type, value, maxlength, required, autofocus: isFirst, autocomplete: "off", "aria-describedby": described });
   return h(
     "div",
     { class: "field" },

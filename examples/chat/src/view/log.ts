@@ -52,6 +52,7 @@ export class Log {
     const thread = this.#session.active;
     if (thread !== this.#thread) this.#start(thread);
     if (!thread) return;
+    if (this.#atEnd) thread.trim();
     // while a page is put before what is there, nothing of it is news
     this.element.setAttribute("aria-busy", String(thread.loading));
     this.#older.hidden = !thread.more;

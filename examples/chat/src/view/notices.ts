@@ -4,6 +4,7 @@ import type { Tone } from "../model/session";
 import { h, iconButton } from "./dom";
 
 const SHOWN_MS = 6000;
+const BAD_SHOWN_MS = 12_000;
 const NOTICES_MAX = 3;
 
 export class Notices {
@@ -29,7 +30,7 @@ export class Notices {
     // shown anew, it lies above a dialog that was opened meanwhile
     if (this.element.matches(":popover-open")) this.element.hidePopover();
     this.element.showPopover();
-    setTimeout(() => this.#remove(notice), SHOWN_MS);
+    setTimeout(() => this.#remove(notice), tone === "bad" ? BAD_SHOWN_MS : SHOWN_MS);
   }
 
   /** Only reads it out. */
