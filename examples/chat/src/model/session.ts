@@ -49,6 +49,8 @@ export class Session extends Emitter<SessionEvents> {
   recovered: boolean | undefined;
   readonly #connection: Connection;
   readonly #names = new Map<string, string>();
+  /** Rooms that are not in the list until the node has let this client in. */
+  readonly #entering = new Map<string, Thread>();
   #identified: (() => void) | undefined;
   #wasOnline = false;
   /** Whether the rooms were joined, so that a recovered connection lacks nothing. */
@@ -169,8 +171,13 @@ export class Session extends Emitter<SessionEvents> {
   async join(room: string, how: { password?: string; invite?: string } = {}): Promise<void> {
     const known = this.threads.get(`room:${room}`);
     const thread = known ?? new Thread("room", room, room);
-    await this.#enter(thread, how);
-    if (!known) this.#open(thread);
+    this.#entering.set(thread.key, thread);
+    try {
+      await this.#enter(thread, how);
+      if (!known) this.#open(thread);
+    } finally {
+      this.#entering.delete(thread.key);
+    }
     this.activate(thread);
     await this.#reload(thread);
   }
@@ -292,17 +299,15 @@ export class Session extends Emitter<SessionEvents> {
     const password = how.password ?? thread.password;
     const body = { room: thread.name, ...(password ? { password } : {}), ...(how.invite ? { invite: how.invite } : {}) };
     const wanted = roomName(this.displayName);
+    thread.beginEnter();
     try {
       const ack = await withFreeName(wanted, (name) => this.ask<JoinAck>("join", name ? { ...body, name } : body));
-      thread.enter(ack.you, ack.members, ack.members_count, ack.topic);
-      // the first time, what was said before is no news
-      thread.newestId ||= ack.last_id;
+      thread.enter(ack);
       if (password) thread.password = password;
       ack.members.forEach((member) => this.#know(member));
       if (wanted && ack.you.name !== wanted) this.notice(`In ${thread.title} you are called ${ack.you.name}.`);
     } catch (error) {
-      thread.you = undefined;
-      if (error instanceof Refusal) thread.refused = error;
+      thread.stayOut(error instanceof Refusal ? error : undefined);
       this.emit("room", thread);
       throw error;
     }
@@ -350,7 +355,8 @@ export class Session extends Emitter<SessionEvents> {
   // ---- what the node tells
 
   #event(name: string, body: unknown): void {
-    const thread = this.threads.get(`room:${(body as { room?: string } | undefined)?.room ?? ""}`);
+    const key = `room:${(body as { room?: string } | undefined)?.room ?? ""}`;
+    const thread = this.threads.get(key) ?? this.#entering.get(key);
     switch (name) {
       case "identity":
         this.identity = body as Identity;
@@ -420,10 +426,9 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #presence(thread: Thread | undefined, name: "joined" | "left", member: Member & { reason?: string }): void {
-    if (!thread?.you) return;
+    if (!thread) return;
     this.#know(member);
-    if (name === "joined") thread.arrived(member);
-    else thread.departed(member);
+    thread.presence(name, member);
     this.emit("room", thread);
     this.emit("typing", thread);
   }

@@ -1,7 +1,7 @@
 // A room or a direct conversation as this client knows it: messages in the node's order, members, who is typing.
 
 import type { Refusal } from "./refusal";
-import type { Act, Edited, Identity, Member, Message, Reacted } from "./wire";
+import type { Act, Edited, Identity, JoinAck, Member, Message, Reacted } from "./wire";
 
 /** `waiting`: until there is a connection. `held`: until a moderator has looked. */
 export type Delivery = "sent" | "sending" | "waiting" | "refused" | "held";
@@ -47,9 +47,12 @@ export class Thread {
   newestId = 0;
   /** How far others have read. */
   receipts = new Map<string, { by: Member; id: number }>();
+  /** Who came and went between asking to join and the answer. */
+  #meanwhile: { name: "joined" | "left"; member: Member }[] = [];
+  #isEntering = false;
   #typing = new Map<string, { name: string; until: number }>();
-  /** What happened to messages while a page was on its way, to be done to the page's messages as well. */
-  #late: ((thread: Thread) => void)[] | undefined;
+  /** What came while a page was on its way: messages it may lack, and acts to be done to its messages as well. */
+  #late: { messages: Message[]; acts: ((thread: Thread) => void)[] } | undefined;
 
   constructor(
     readonly kind: ThreadKind,
@@ -82,6 +85,7 @@ export class Thread {
     const isAttempt = (item: Item): boolean => item.delivery !== "sent" && item.key === message.client_id;
     const old = this.find(message.id) ?? this.items.find(isAttempt);
     this.newestId = Math.max(this.newestId, message.id);
+    this.#late?.messages.push(message);
     const item: Item = { key: old?.key ?? `#${message.id}`, message, delivery: "sent" };
     if (old) this.items.splice(this.items.indexOf(old), 1);
     this.#insert(item);
@@ -104,6 +108,7 @@ export class Thread {
     item.refusal = refusal;
     if (known) {
       item.message = { ...item.message, ...known };
+      this.#late?.messages.push(item.message);
       this.items.splice(this.items.indexOf(item), 1);
       this.#insert(item);
     }
@@ -142,27 +147,27 @@ export class Thread {
   /** From now until `endPage`, acts are kept to be done again. */
   beginPages(): void {
     this.loading = true;
-    this.#late = [];
+    this.#late = { messages: [], acts: [] };
   }
 
   /** Takes what was loaded: older messages are put before, or all that was known is replaced. */
   endPages(messages: Message[], more: boolean, replace: boolean): void {
-    if (replace) {
-      const newest = messages.at(-1)?.id ?? 0;
-      this.items = this.items.filter((item) => item.delivery !== "sent" || item.message.id > newest);
-    }
+    const late = this.#late;
+    this.failPages();
+    const newest = messages.at(-1)?.id ?? 0;
+    // a node that kept nothing counts from the beginning again: what is shown is what it has now
+    if (replace) this.items = this.items.filter((item) => item.delivery !== "sent");
     messages.forEach((message) => this.put(message));
+    late?.messages.filter((message) => message.id > newest).forEach((message) => this.put(message));
+    late?.acts.forEach((act) => act(this));
     this.more = more;
     this.loaded = true;
-    this.failPages()?.forEach((act) => act(this));
   }
 
   /** Nothing came. */
-  failPages(): ((thread: Thread) => void)[] | undefined {
-    const late = this.#late;
+  failPages(): void {
     this.#late = undefined;
     this.loading = false;
-    return late;
   }
 
   edited(act: Edited): Item | undefined {
@@ -189,27 +194,49 @@ export class Thread {
       if (item) item.message = change(item.message);
       return item;
     };
-    this.#late?.push(apply);
+    this.#late?.acts.push(apply);
     return apply(this);
   }
 
-  enter(you: Member, members: Member[], count: number, topic: string | null): void {
+  /** From now until `enter` or `stayOut`, who comes and goes is remembered: the answer may be older or newer. */
+  beginEnter(): void {
+    this.#isEntering = true;
+    this.#meanwhile = [];
+  }
+
+  stayOut(why: Refusal | undefined): void {
+    this.#isEntering = false;
+    this.you = undefined;
+    this.refused = why ?? this.refused;
+  }
+
+  enter({ you, members, members_count: count, topic, last_id: last }: JoinAck): void {
+    // the first time, what was said before is no news; a node that kept nothing begins with small ids again
+    this.newestId = this.newestId === 0 ? last : Math.min(this.newestId, last);
+    this.readId = Math.min(this.readId, last);
     this.you = you;
     this.members = [...members];
     this.membersCount = count;
     this.topic = topic ?? "";
     this.refused = undefined;
     this.#typing.clear();
+    this.#isEntering = false;
+    this.#meanwhile.forEach(({ name, member }) => this.presence(name, member));
   }
 
-  arrived(member: Member): boolean {
-    if (this.members.some((one) => one.socket === member.socket)) return false;
+  presence(name: "joined" | "left", member: Member): void {
+    if (this.#isEntering) this.#meanwhile.push({ name, member });
+    else if (name === "joined") this.#arrived(member);
+    else this.#departed(member);
+  }
+
+  #arrived(member: Member): void {
+    if (this.members.some((one) => one.socket === member.socket)) return;
     this.members.push(member);
     this.membersCount += 1;
-    return true;
   }
 
-  departed(member: Member): void {
+  #departed(member: Member): void {
     const before = this.members.length;
     this.members = this.members.filter((one) => one.socket !== member.socket);
     if (this.members.length < before || this.membersCount > before) this.membersCount -= 1;
