@@ -115,8 +115,16 @@ suite.check("direct messages are between two", async () => {
   await ann.page.locator(".thread", { hasText: "Mia" }).getByText("1", { exact: true }).waitFor();
   await ann.pick("Mia");
   await ann.sees("between us");
+  await ann.input.pressSequentially("I keep");
+  await mia.page.getByText("Ann is typing…").waitFor();
+  await ann.say("I keep it to me");
+  await ann.message("I keep it to me").getByText("Read by Mia").waitFor();
+  await ann.input.press("ArrowUp");
   await ann.say("I keep it to myself");
-  await mia.sees("I keep it to myself");
+  await mia.message("I keep it to myself").getByText("(edited)").waitFor();
+  await mia.tool("I keep it to myself", "React");
+  await mia.page.getByRole("menuitem", { name: "👍" }).click();
+  await ann.message("I keep it to myself").getByRole("button", { name: "👍 1", exact: true }).waitFor();
   await mia.pick("lobby");
   await ann.pick("lobby");
   assert.equal(await ann.message("between us").count(), 0);

@@ -74,11 +74,11 @@ export class Outbox {
 
   /** Tells the room that this client is typing, or has stopped. */
   typing(thread: Thread, on: boolean): void {
-    if (thread.kind !== "room" || !thread.you || !this.#session.isReady) return;
+    if (!thread.isOpen || !this.#session.isReady) return;
     const last = this.#typedAt.get(thread) ?? 0;
     if (on ? Date.now() - last < TYPING_EVERY_MS : last === 0) return;
     if (on) this.#typedAt.set(thread, Date.now());
     else this.#typedAt.delete(thread);
-    this.#session.ask("typing", { room: thread.name, on }).catch(() => undefined);
+    this.#session.ask("typing", { ...thread.place, on }).catch(() => undefined);
   }
 }

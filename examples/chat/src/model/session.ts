@@ -7,7 +7,7 @@ import { Outbox } from "./outbox";
 import { Refusal } from "./refusal";
 import { save, type Saved } from "./saved";
 import { isSelf, Thread } from "./thread";
-import type { Act, Edited, HistoryAck, Identity, JoinAck, Member, Message, Reacted, WireError } from "./wire";
+import type { Act, DirectsAck, Edited, HistoryAck, Identity, JoinAck, Member, Message, Reacted, WireError } from "./wire";
 
 /** `catching_up`: connected again, the node had forgotten this client, rooms are being loaded anew. */
 export type Status = "connecting" | "online" | "lost" | "catching_up" | "ended";
@@ -208,10 +208,10 @@ export class Session extends Emitter<SessionEvents> {
     thread.mentioned = false;
     this.emit("threads");
     const id = thread.lastId;
-    if (thread.kind !== "room" || !thread.you || id <= thread.readId || !this.isReady) return;
+    if (!thread.isOpen || id <= thread.readId || !this.isReady) return;
     thread.readId = id;
     // a message that only this client got (a shadow ban) cannot be read: that is no news
-    await this.ask("read", { room: thread.name, id }).catch(() => undefined);
+    await this.ask("read", { ...thread.place, id }).catch(() => undefined);
   }
 
   // ---- the connection
@@ -236,7 +236,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#set("online");
     this.emit("threads");
     const wanted = [...this.threads.values()].filter((thread) => again || thread === this.active);
-    await Promise.all(wanted.map((thread) => this.#reload(thread)));
+    await Promise.all([this.#directs(), ...wanted.map((thread) => this.#reload(thread))]);
     if (life !== this.#life) return;
     if (again) this.notice("Connected again. Rooms were joined anew and are up to date.", "good");
     this.outbox.flush();
@@ -339,9 +339,19 @@ export class Session extends Emitter<SessionEvents> {
     this.emit("items", thread);
   }
 
+  /** Opens conversations that were had while this client was away, or in another tab. */
+  async #directs(): Promise<void> {
+    const known = await this.ask<DirectsAck>("rooms", {}).catch(() => undefined);
+    // the newest comes first, and stands at the end
+    for (const { user, unread } of known?.directs.toReversed() ?? []) {
+      if (this.threads.has(`direct:${user}`)) continue;
+      this.#open(new Thread("direct", user, this.nameOf(user))).unread = unread;
+    }
+    this.emit("threads");
+  }
+
   #page(thread: Thread, before?: number): Promise<HistoryAck> {
-    const place = thread.kind === "room" ? { room: thread.name } : { user: thread.name };
-    return this.ask<HistoryAck>("history", { ...place, limit: PAGE, ...(before ? { before } : {}) });
+    return this.ask<HistoryAck>("history", { ...thread.place, limit: PAGE, ...(before ? { before } : {}) });
   }
 
   #know(member: Member): void {
@@ -355,8 +365,7 @@ export class Session extends Emitter<SessionEvents> {
   // ---- what the node tells
 
   #event(name: string, body: unknown): void {
-    const key = `room:${(body as { room?: string } | undefined)?.room ?? ""}`;
-    const thread = this.threads.get(key) ?? this.#entering.get(key);
+    const thread = this.#threadOf(body);
     switch (name) {
       case "identity":
         this.identity = body as Identity;
@@ -369,6 +378,9 @@ export class Session extends Emitter<SessionEvents> {
       case "joined":
       case "left":
         return this.#presence(thread, name, body as Member & { reason?: string });
+      case "renamed":
+        thread?.renamed(body as Member);
+        return thread && this.emit("room", thread);
       case "typing":
         return this.#typing(thread, body as Member & { on: boolean });
       case "edited":
@@ -394,6 +406,14 @@ export class Session extends Emitter<SessionEvents> {
       default:
         this.emit("other", name, body);
     }
+  }
+
+  /** The thread that an event is about, if it is known. */
+  #threadOf(body: unknown): Thread | undefined {
+    const { room, to, by, user } = (body ?? {}) as { room?: string; to?: string; by?: Member; user?: string };
+    if (to === undefined) return this.threads.get(`room:${room ?? ""}`) ?? this.#entering.get(`room:${room ?? ""}`);
+    const actor = by?.user ?? user ?? "";
+    return this.threads.get(`direct:${actor === this.identity?.user ? to : actor}`);
   }
 
   #message(thread: Thread | undefined, message: Message): void {
@@ -435,13 +455,13 @@ export class Session extends Emitter<SessionEvents> {
 
   #typing(thread: Thread | undefined, body: Member & { on: boolean }): void {
     if (!thread || this.isMe(body)) return;
-    thread.typing(body.socket, body.name, body.on);
+    thread.typing(body.socket, shownName(thread, body), body.on);
     this.emit("typing", thread);
   }
 
   #read(thread: Thread | undefined, act: Act): void {
     if (!thread || this.isMe(act.by)) return;
-    thread.receipts.set(act.by.user ?? act.by.socket, { by: act.by, id: act.id });
+    thread.receipts.set(act.by.user ?? act.by.socket, { by: { ...act.by, name: shownName(thread, act.by) }, id: act.id });
     this.emit("items", thread);
   }
 
@@ -464,4 +484,9 @@ export class Session extends Emitter<SessionEvents> {
     this.emit("room", thread);
     this.emit("threads");
   }
+}
+
+/** In direct messages a user's id stands in place of the name. */
+function shownName(thread: Thread, member: Member): string {
+  return thread.kind === "direct" ? thread.title : member.name;
 }

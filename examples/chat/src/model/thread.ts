@@ -66,6 +66,16 @@ export class Thread {
     return `${this.kind}:${this.name}`;
   }
 
+  /** How requests name it. */
+  get place(): { room: string } | { user: string } {
+    return this.kind === "room" ? { room: this.name } : { user: this.name };
+  }
+
+  /** Whether this client may act in it. */
+  get isOpen(): boolean {
+    return this.kind === "direct" || this.you !== undefined;
+  }
+
   get lastId(): number {
     return this.items.findLast((item) => item.message.id !== UNSENT_ID)?.message.id ?? 0;
   }
@@ -230,6 +240,13 @@ export class Thread {
     else this.#departed(member);
   }
 
+  /** Somebody has another name now. */
+  renamed(member: Member): void {
+    const { name, socket, user } = member;
+    this.members = this.members.map((one) => (one.socket === socket ? { name, socket, user } : one));
+    if (this.you?.socket === socket) this.you = { name, socket, user };
+  }
+
   #arrived(member: Member): void {
     if (this.members.some((one) => one.socket === member.socket)) return;
     this.members.push(member);
@@ -256,8 +273,9 @@ export class Thread {
   }
 
   /** The names of those who have read up to this message and no further, but for its author. */
-  readersOf({ id, name }: Message): string[] {
-    return [...this.receipts.values()].filter((receipt) => receipt.id === id && receipt.by.name !== name).map(({ by }) => by.name);
+  readersOf({ id, user, socket }: Message): string[] {
+    const isAuthor = (by: Member): boolean => (by.user ?? by.socket) === (user ?? socket);
+    return [...this.receipts.values()].filter((receipt) => receipt.id === id && !isAuthor(receipt.by)).map(({ by }) => by.name);
   }
 }
 

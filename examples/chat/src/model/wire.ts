@@ -47,6 +47,11 @@ export interface HistoryAck {
   more: boolean;
 }
 
+/** Who wrote to this client's user, or was written to. */
+export interface DirectsAck {
+  directs: { user: string; last_id: number; unread: number }[];
+}
+
 /** Who this client is, as the node says it after connecting. */
 export interface Identity {
   user: string;
@@ -55,9 +60,10 @@ export interface Identity {
   guest: boolean;
 }
 
-/** Something that was done to a message of a room. */
+/** Something that was done to a message of a room, or of `by` and the user `to`. */
 export interface Act {
-  room: string;
+  room?: string;
+  to?: string;
   id: number;
   by: Member;
   time_ms: number;

@@ -114,8 +114,8 @@ export class App {
   }
 
   async #act(event: string, item: Item, more: object): Promise<boolean> {
-    const room = this.#session.active?.name;
-    return (await this.#session.attempt(event, { room, id: item.message.id, ...more })) !== undefined;
+    const place = this.#session.active?.place;
+    return (await this.#session.attempt(event, { ...place, id: item.message.id, ...more })) !== undefined;
   }
 
   #edit(item: Item, text: string): Promise<boolean> {

@@ -178,7 +178,7 @@ export class Composer {
       event.preventDefault();
       event.stopPropagation();
       this.#cancel();
-    } else if (event.key === "ArrowUp" && this.#input.value === "" && this.#thread?.kind === "room") {
+    } else if (event.key === "ArrowUp" && this.#input.value === "" && this.#thread?.isOpen) {
       const last = this.#thread.items.findLast((item) => item.delivery === "sent" && !item.message.deleted && this.#session.isMe(item.message));
       if (!last) return;
       event.preventDefault();

@@ -60,7 +60,10 @@ export class Log {
     this.#older.textContent = thread.loading ? "Loading…" : "Load earlier messages";
     const [height, top] = [this.element.scrollHeight, this.element.scrollTop];
     const anchor = this.#shown.get(thread.items[0]?.key ?? "") ? undefined : height;
+    const focused = this.#focused();
     this.#reconcile(thread);
+    // an element that is made anew or moved loses the focus
+    if (focused && document.activeElement === document.body) this.#find(focused)?.focus();
     this.#empty.textContent = emptyText(thread);
     if (this.#atEnd) this.#toEnd();
     else if (anchor !== undefined) this.element.scrollTop = top + this.element.scrollHeight - anchor;
@@ -72,6 +75,17 @@ export class Log {
     if (!element) return this.#session.notice("That message is further back. Load earlier messages to see it.");
     element.scrollIntoView({ block: "center" });
     element.focus();
+  }
+
+  /** The message with the focus in it. */
+  #focused(): DOMStringMap | undefined {
+    const active = document.activeElement;
+    return active && this.element.contains(active) ? active.closest("article")?.dataset : undefined;
+  }
+
+  #find({ key, id }: DOMStringMap): HTMLElement | undefined {
+    const byId = id ? this.element.querySelector<HTMLElement>(`[data-id="${id}"]`) : null;
+    return this.#shown.get(key ?? "")?.element ?? byId ?? undefined;
   }
 
   #start(thread: Thread | undefined): void {
@@ -117,9 +131,7 @@ export class Log {
     const old = this.#shown.get(item.key);
     if (old && old.made === made && old.message === item.message) return old;
     const element = renderMessage(this.#session, thread, item, together, this.#actions);
-    const focused = old?.element.contains(document.activeElement) ?? false;
     old?.element.replaceWith(element);
-    if (focused) element.focus();
     return { element, made, message: item.message };
   }
 

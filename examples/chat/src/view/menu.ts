@@ -31,6 +31,8 @@ export function openMenu(anchor: HTMLElement, label: string, items: MenuItem[], 
       label,
     ),
   );
+  const key = anchor.closest("article")?.dataset["key"];
+  const again = key ? `article[data-key="${CSS.escape(key)}"]` : "#composer";
   const menu = h("div", { class: `menu ${className}`, role: "menu", "aria-label": label, popover: "auto" }, ...buttons);
   menu.addEventListener("keydown", (event) => {
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
@@ -45,7 +47,8 @@ export function openMenu(anchor: HTMLElement, label: string, items: MenuItem[], 
     anchor.setAttribute("aria-expanded", "false");
     const had = menu.contains(document.activeElement) || document.activeElement === document.body;
     menu.remove();
-    if (had && anchor.isConnected) anchor.focus();
+    // a message may have been shown anew meanwhile, and its buttons with it
+    if (had) (anchor.isConnected ? anchor : document.querySelector<HTMLElement>(again))?.focus();
   });
   // a dialog is above everything, but for what is in it
   (anchor.closest("dialog") ?? document.body).append(menu);

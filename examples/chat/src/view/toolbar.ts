@@ -41,18 +41,17 @@ export class Toolbar {
   }
 
   #buttons(thread: Thread, item: Item): HTMLElement[] {
-    if (item.delivery !== "sent" || item.message.deleted) return [];
+    if (item.delivery !== "sent" || item.message.deleted || !thread.isOpen) return [];
     const { message } = item;
-    const inRoom = thread.kind === "room" && thread.you !== undefined;
+    const inRoom = thread.kind === "room";
     const mine = this.#session.isMe(message);
     const items: MenuItem[] = [{ label: "Copy text", act: () => void navigator.clipboard?.writeText(message.text) }];
-    if (inRoom && mine) items.push({ label: "Edit", act: () => this.#actions.edit(item) });
-    if (inRoom && (mine || this.#session.isModerator)) items.push({ label: "Delete", act: () => this.#actions.remove(item), danger: true });
+    if (mine) items.push({ label: "Edit", act: () => this.#actions.edit(item) });
+    if (mine || (inRoom && this.#session.isModerator)) items.push({ label: "Delete", act: () => this.#actions.remove(item), danger: true });
     if (inRoom && !mine) items.push(...this.#actions.memberItems(message));
     const more = iconButton("more", "More", () => openMenu(more, `Message of ${message.name}`, items), { "aria-haspopup": "menu" });
-    if (!inRoom) return [more];
     const react = iconButton("smile", "React", () => this.#pick(react, item), { "aria-haspopup": "menu" });
-    return [react, iconButton("reply", "Reply", () => this.#actions.reply(item)), more];
+    return [react, inRoom && iconButton("reply", "Reply", () => this.#actions.reply(item)), more].filter((button) => button !== false);
   }
 
   #pick(anchor: HTMLElement, item: Item): void {
