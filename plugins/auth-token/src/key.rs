@@ -9,8 +9,10 @@ use thiserror::Error;
 
 use crate::token::Claims;
 
-/// The shortest RSA key that is still safe; the longest one that the crate `rsa` takes is 4096 bits.
+/// The shortest RSA key that is still safe.
 const RSA_MIN_BITS: usize = 2048;
+/// The longest one that is surely verified within the CPU budget of a call: one of 4096 bits takes 7 ms and more.
+const RSA_MAX_BITS: usize = 3072;
 /// What a PEM with a public key begins with. Certificates are not taken: nobody here would look at what they say.
 const PEM_BEGINS: &str = "-----BEGIN PUBLIC KEY-----";
 const ED25519_BYTES: usize = 32;
@@ -119,8 +121,8 @@ pub(crate) enum KeyError {
     PrivateKey,
     #[error("public_key`: must be a PEM `BEGIN PUBLIC KEY` for {0}, as `openssl pkey -pubout` writes it")]
     NotPublicKey(Algorithm),
-    #[error("public_key`: has {0} bits, at least {RSA_MIN_BITS} are needed")]
-    RsaShort(usize),
+    #[error("public_key`: has {0} bits, which is not in {RSA_MIN_BITS}..={RSA_MAX_BITS}; ES256 and EdDSA cost less")]
+    RsaBits(usize),
 }
 
 impl TryFrom<KeyFile> for Key {
@@ -171,8 +173,8 @@ fn with_public_key(algorithm: Algorithm, pem: &str) -> Result<DecodingKey, KeyEr
     let bytes = key.try_get_as_bytes().map_err(|_| wrong())?;
     match algorithm {
         Algorithm::RS256 => match rsa_bits(bytes).ok_or_else(wrong)? {
-            bits if bits < RSA_MIN_BITS => return Err(KeyError::RsaShort(bits)),
-            _ => {}
+            RSA_MIN_BITS..=RSA_MAX_BITS => {}
+            bits => return Err(KeyError::RsaBits(bits)),
         },
         Algorithm::EdDSA if bytes.len() != ED25519_BYTES => return Err(wrong()),
         _ => {}

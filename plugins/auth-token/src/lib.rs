@@ -49,7 +49,7 @@
 //!
 //! [[plugin.config.keys]]
 //! kid = "2025"
-//! algorithm = "EdDSA"                  # ES256, RS256: `public_key`, a PEM as `openssl pkey -pubout` writes it
+//! algorithm = "EdDSA"                  # ES256, RS256 (2048 to 3072 bits): `public_key`, as `openssl pkey -pubout` writes it
 //! public_key = """
 //! -----BEGIN PUBLIC KEY-----
 //! ...
@@ -82,6 +82,10 @@
 //! algorithm is the key's: what the token says of it must be the same, and nothing that a token brings (`jwk`, `jku`, `x5c`)
 //! is ever a key. Times are compared with `received_ms` of the event, not with a clock of the plugin. Of `rsa`'s advisory
 //! RUSTSEC-2023-0071, a timing that tells private keys, nothing holds here: there are public keys only.
+//!
+//! A connect took this much longer than one with a plugin that believes everything, on a busy machine of two cores: HS256
+//! 0.05 ms, EdDSA 0.2 ms, RS256 1.7 ms (2048 bits) and ES256 2 ms. A call may use 10 ms of CPU; RSA keys of 4096 bits came too
+//! near to that, so 3072 is the most.
 
 mod claims;
 mod config;

@@ -8,6 +8,7 @@ const ES256: &str = include_str!("../../tests/data/es256.pem");
 const P384: &str = include_str!("../../tests/data/p384.pem");
 const EDDSA: &str = include_str!("../../tests/data/eddsa.pem");
 const RSA_1024: &str = include_str!("../../tests/data/rs1024.pem");
+const RSA_4096: &str = include_str!("../../tests/data/rs4096.pem");
 const RS256: &str = include_str!("../../tests/data/rs256.pem");
 
 fn fault(config: Value) -> String {
@@ -49,7 +50,8 @@ fn wrong_keys_are_named_with_what_would_be_right() {
         (public("EdDSA", "x"), "for EdDSA"),
         (public("EdDSA", &short), "for EdDSA"),
         (public("ES256", &ES256.replace("PUBLIC KEY", "CERTIFICATE")), "for ES256"),
-        (public("RS256", RSA_1024), "`keys[0].public_key`: has 1024 bits, at least 2048 are needed"),
+        (public("RS256", RSA_1024), "`keys[0].public_key`: has 1024 bits, which is not in 2048..=3072"),
+        (public("RS256", RSA_4096), "`keys[0].public_key`: has 4096 bits"),
         (json!([named, ok]), "`keys[1].kid`: is needed when there are several keys"),
         (json!([named, named]), "`keys[1].kid`: another key has it already"),
     ] {
