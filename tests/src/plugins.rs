@@ -13,6 +13,7 @@ const PACKAGES: [&str; 13] = [
     "rooms",
     "chat-rooms",
     "moderation",
+    "auth-token",
     "word-filter",
     "router",
     "pass",

@@ -35,6 +35,7 @@ fn every_component_is_what_its_source_says() {
         ("pass", &[Message], &[], &["*"]),
         ("stamp", &[Message], &[], &["*"]),
         ("identity", &[Connect], &[Identity, Credentials], &[]),
+        ("auth-token", &[Connect], &[Identity, Credentials], &[]),
         ("hostile", &Kind::ALL, &[], &["*"]),
         ("probe", &Kind::ALL, &[Identity, Credentials, Orders], &["probe:*"]),
         ("keeper", &[Message], &[Store], &["*"]),
