@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Every plugin of the workspace, by package name.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 14] = [
     "hello",
     "echo",
     "rooms",
