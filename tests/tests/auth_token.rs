@@ -3,7 +3,7 @@
 use std::{process::Command, sync::Arc, time::Duration};
 
 use hub::{
-    delivery::{Delivery, RetainedLimits},
+    delivery::{Delivery, LogLimits, RetainedLimits},
     event::{Payload, SocketId, Subject},
     gateway::socketio::{Codec, Encoding, PacketLimits},
     pipeline::{
@@ -162,7 +162,8 @@ async fn pipeline(algorithm: &str, mut key: Value) -> anyhow::Result<Pipeline> {
         namespace_max_bytes: 256,
     };
     let retained = RetainedLimits { per_room_max: 1, max_bytes: 1, replay_max_bytes: 1 };
-    let rooms = Arc::new(Delivery::new(Codec::new(Encoding::Json, packet), 1, retained));
+    let log = LogLimits { max_bytes: 1, keep: Duration::ZERO, replay_max_bytes: 1 };
+    let rooms = Arc::new(Delivery::new(Codec::new(Encoding::Json, packet), 1, retained, log));
     let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 1, effects_max: 10 };
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
     Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))

@@ -21,7 +21,7 @@ const CHAT_EVENTS: &[&str] = &[
 fn every_component_is_what_its_source_says() {
     use Capability::{Credentials, Identity, Orders, Store};
     use Kind::{Answer, Connect, Join, Leave, Message};
-    let expected: [Expected; 13] = [
+    let expected: [Expected; 14] = [
         ("hello", &[Message], &[], &["hello"]),
         (
             "echo",
