@@ -13,8 +13,24 @@ use serde_json::{Value, json};
 type Expected = (&'static str, &'static [Kind], &'static [Capability], &'static [&'static str]);
 
 const CHAT_EVENTS: &[&str] = &[
-    "join", "leave", "create", "invite", "uninvite", "rename", "presence", "topic", "typing", "message", "direct",
-    "edit", "delete", "react", "read", "history", "rooms",
+    "join",
+    "leave",
+    "create",
+    "invite",
+    "uninvite",
+    "rename",
+    "presence",
+    "topic",
+    "typing",
+    "message",
+    "direct",
+    "edit",
+    "delete",
+    "react",
+    "read",
+    "history",
+    "rooms",
+    "mod:approve",
 ];
 
 #[test]
@@ -39,7 +55,7 @@ fn every_component_is_what_its_source_says() {
         ("hostile", &Kind::ALL, &[], &["*"]),
         ("probe", &Kind::ALL, &[Identity, Credentials, Orders], &["probe:*"]),
         ("keeper", &[Message], &[Store], &["*"]),
-        ("moderation", &[Message], &[], &["*"]),
+        ("moderation", &[Connect, Message, Join], &[Orders, Store], &["*"]),
         ("chat-rooms", &[Message, Join, Leave], &[Store], CHAT_EVENTS),
     ];
     for (package, hooks, needs, messages) in expected {

@@ -22,6 +22,8 @@ use crate::{
 const OWN: &str = "mod:";
 /// Events that their sender does not get back: who is shadowed must not, either.
 const NOT_ECHOED: &[&str] = &["typing"];
+/// Events to users that go to their sender's other sockets, and not to the one that it used.
+const TO_OTHER_SOCKETS: &[&str] = &["direct"];
 
 struct Moderation {
     rules: Rules,
@@ -284,7 +286,10 @@ impl<'a> Case<'a> {
         let to = match me.clone() {
             _ if NOT_ECHOED.contains(&&*self.name) => To::default(),
             // its other sockets see what it wrote
-            Some(me) if is_direct && targets.iter().any(mine) => To::user(me).except_sender(),
+            Some(me) if is_direct && targets.iter().any(mine) => match TO_OTHER_SOCKETS.contains(&&*self.name) {
+                true => To::user(me).except_sender(),
+                false => To::user(me),
+            },
             _ if is_direct && !targets.is_empty() => To::default(),
             _ => To::sender(),
         };
