@@ -85,6 +85,8 @@ def blocking(url, transports, *namespaces, auth=None):
     try:
         yield client.connect(url, auth=auth)
     finally:
+        # python-engineio forgets to send its goodbye when a POST is under way: its reader then waits for the next ping
+        client.io.eio.queue.join()
         client.io.disconnect()
 
 
@@ -288,6 +290,7 @@ async def asynchronous(url, transports, namespace="/", auth=None):
         await io.connect(url, auth=auth, transports=transports, namespaces=[namespace], wait_timeout=DEADLINE_S)
         yield io, inbox
     finally:
+        await io.eio.queue.join()
         await io.disconnect()
 
 
