@@ -118,15 +118,11 @@ pub(super) fn find_mark(payload: &[u8], field: Option<&str>) -> Option<Mark> {
         let start = skip_space(payload, at + 1);
         at = value_end(payload, start)?;
         let value = &payload[start..at];
-        match key {
-            _ if field.is_some() => {
-                if field.is_some_and(|field| field.as_bytes() == key) {
-                    return parse_mark(value);
-                }
-            }
-            b"s" => sender = u32::try_from(number(value)?).ok(),
-            b"n" => sequence = u32::try_from(number(value)?).ok(),
-            b"t" => sent_us = number(value),
+        match (field, key) {
+            (Some(field), key) if field.as_bytes() == key => return parse_mark(value),
+            (None, b"s") => sender = u32::try_from(number(value)?).ok(),
+            (None, b"n") => sequence = u32::try_from(number(value)?).ok(),
+            (None, b"t") => sent_us = number(value),
             _ => {}
         }
         if let (Some(sender), Some(number), Some(sent_us)) = (sender, sequence, sent_us) {
