@@ -36,6 +36,14 @@ struct Presence<'a> {
     reason: Option<&'a str>,
 }
 
+/// A notice of who looks at the room, or does no more.
+#[derive(Serialize)]
+struct Seen<'a> {
+    room: &'a str,
+    #[serde(flatten)]
+    listed: Listed,
+}
+
 impl Front<'_> {
     /// A socket has become member, by its own wish or by an order.
     pub(crate) fn joined(&self, room: &str) -> Result<(), Stop> {
@@ -80,19 +88,15 @@ impl Front<'_> {
     pub(super) fn presence(&self, event: &MessageEvent) -> Outcome {
         let PresenceBody { room, status } = body(event)?;
         self.check_member(&room)?;
-        if self.set_status(&room, status)? {
-            self.count_notice()?;
-            let mut notice = json!({ "room": room, "status": status });
-            let Speaker { name, socket, user } = self.speaker(&room)?;
-            notice["name"] = name.into();
-            notice["socket"] = socket.into();
-            if let Some(user) = user {
-                notice["user"] = user.into();
-            }
-            event.emit(To::room(room), "presence", notice)?;
-        }
         event.ack(json!({ "ok": true }))?;
-        Ok(Swallow)
+        if !self.set_status(&room, status)? {
+            return Ok(Swallow);
+        }
+        self.count_notice()?;
+        let listed = Listed { who: self.speaker(&room)?, status };
+        event.retarget(To::room(room.clone()));
+        event.set_args(Seen { room: &room, listed })?;
+        Ok(Pass)
     }
 
     /// Each of them is told to a whole room.

@@ -166,16 +166,10 @@ impl<'a> Front<'a> {
             Place::Room(room) => (To::room(room.clone()), self.speaker(room)?),
             Place::To(user) => (To::user(user.clone()), self.user_speaker(self.check_user(user)?)),
         };
-        let typing = Typing { place, who, on: on.unwrap_or(true) };
-        event.ack(json!({ "ok": true }))?;
-        if !self.config.archive {
-            event.emit_volatile(to.except_sender(), "typing", typing)?;
-            return Ok(Swallow);
-        }
         // the archive makes it volatile: moderation sees it before
         event.retarget(to.except_sender());
-        event.set_args(typing)?;
-        Ok(Pass)
+        event.set_args(Typing { place, who, on: on.unwrap_or(true) })?;
+        ok(event)
     }
 
     /// The event's socket as a user among users, without a room.

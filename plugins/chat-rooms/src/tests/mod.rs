@@ -125,6 +125,22 @@ fn without_an_archive_there_is_chat_and_no_memory() {
     assert_eq!(of(ann.inbox(), "message")[0]["text"], "hi");
     let bob = hub.connect_as("bob");
     assert_eq!(good(bob.send("join", json!({ "room": "a" })))["last_id"], 1);
+    let _ = bob.inbox();
+    good(ann.send("typing", json!({ "room": "a" })));
+    good(ann.send("typing", json!({ "user": "bob", "on": false })));
+    good(ann.send("presence", json!({ "room": "a", "status": "away" })));
+    let of_ann = |mut notice: Value| {
+        for (key, value) in [("name", "ann"), ("socket", ann.id()), ("user", "ann")] {
+            notice[key] = value.into();
+        }
+        notice
+    };
+    let expect = [
+        ("typing", of_ann(json!({ "room": "a", "on": true }))),
+        ("typing", of_ann(json!({ "to": "bob", "on": false }))),
+        ("presence", of_ann(json!({ "room": "a", "status": "away" }))),
+    ];
+    assert_eq!(bob.inbox(), expect);
     for (name, body) in [
         ("history", json!({ "room": "a" })),
         ("edit", json!({ "room": "a", "id": 1, "text": "x" })),
