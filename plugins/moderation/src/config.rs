@@ -41,6 +41,8 @@ pub struct DeskConfig {
     pub moderators_max: u32,
     /// Events that others see, and that a muted client may send all the same.
     pub mute_allows: Vec<String>,
+    /// Events that have done something already when they come here, and so are refused where others must not see them.
+    pub shadow_refuses: Vec<String>,
     /// Events that slow mode counts.
     pub slow_events: Vec<String>,
     /// Sanctions that are in force at once.
@@ -62,7 +64,8 @@ impl Default for DeskConfig {
         Self {
             moderator_roles: vec!["moderator".into()],
             moderators_max: 50,
-            mute_allows: vec!["read".into(), "delete".into()],
+            mute_allows: vec!["read".into(), "delete".into(), "presence".into()],
+            shadow_refuses: vec!["renamed".into(), "presence".into()],
             slow_events: vec!["message".into()],
             sanctions_max: 1000,
             held_max: 200,

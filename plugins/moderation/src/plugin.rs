@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error as _};
 use crate::{
     Action, Config, Counts, Engine, Finding, Message,
     body::Body,
+    config::DeskConfig,
     desk::{
         Desk,
         audit::Entry,
@@ -149,6 +150,10 @@ impl<'a> Case<'a> {
                 Action::Mute { seconds } => return self.mute(&finding, seconds),
             }
         }
+        if shadowed && self.desk_config().shadow_refuses.contains(&self.name) {
+            // the code of a plugin that has enough of it: this must not look like a sanction
+            return Err(reject("too_fast", "too many changes, try again later").keeping_writes().into());
+        }
         self.slow()?;
         self.write_body()?;
         if shadowed {
@@ -157,8 +162,12 @@ impl<'a> Case<'a> {
         Ok(Pass)
     }
 
+    fn desk_config(&self) -> &DeskConfig {
+        &self.active.engine.config().desk
+    }
+
     fn mute_allows(&self) -> bool {
-        self.active.engine.config().desk.mute_allows.contains(&self.name)
+        self.desk_config().mute_allows.contains(&self.name)
     }
 
     /// What the severest rule says, with the text that broke it. What must be masked is masked in the body.
@@ -259,8 +268,7 @@ impl<'a> Case<'a> {
 
     /// Slow mode, which moderators and the exempt do not know.
     fn slow(&self) -> Result<(), Stop> {
-        let config = self.active.engine.config();
-        let Some(room) = self.room.as_deref().filter(|_| config.desk.slow_events.contains(&self.name)) else {
+        let Some(room) = self.room.as_deref().filter(|_| self.desk_config().slow_events.contains(&self.name)) else {
             return Ok(());
         };
         let Some(seconds) = self.active.slow.get(room).copied() else { return Ok(()) };

@@ -25,7 +25,9 @@ fn who_is_muted_says_nothing_until_it_ends() {
     ] {
         refused(&ann.send(name, body), "muted");
     }
+    refused(&ann.send("rename", json!({ "room": "a", "name": "x" })), "muted");
     good(ann.send("read", json!({ "room": "a", "id": 1 })));
+    good(ann.send("presence", json!({ "room": "a", "status": "away" })));
     good(ann.send("join", json!({ "room": "b" })));
     good(ann.send("message", json!({ "room": "b", "text": "elsewhere" })));
     assert!(of(&bob, "message").is_empty());
@@ -129,6 +131,93 @@ fn a_shadowed_user_leaves_no_trace_for_others() {
     good(mo.send("mod:unshadow", json!({ "user": "ann" })));
     good(say(&ann, "after"));
     assert_eq!(of(&bob, "message")[0]["text"], "after");
+    assert!(hub.failures().is_empty());
+}
+
+/// Whatever anybody can see of the rooms `a` and `b` and of a user without being told.
+fn seen_by(hub: &TestHub, user: &str) -> Value {
+    let socket = hub.connect_as(user);
+    let mut seen: Vec<Value> = ["a", "b"].map(|room| good(socket.send("join", json!({ "room": room })))).into();
+    for place in [json!({ "room": "a" }), json!({ "room": "b" }), json!({ "user": "ann" })] {
+        seen.push(good(socket.send("history", place)));
+    }
+    seen.push(good(socket.send("rooms", json!({ "public": true }))));
+    socket.disconnect();
+    let mut seen = json!(seen);
+    for room in [0, 1] {
+        seen[room]["you"] = Value::Null;
+        let of_others = |m: &Value| m["user"] != user;
+        seen[room]["members"] =
+            seen[room]["members"].as_array().unwrap().iter().filter(|m| of_others(m)).cloned().collect();
+    }
+    seen
+}
+
+#[test]
+fn of_a_shadowed_user_others_see_no_event_at_all() {
+    let hub = hub();
+    let (ann, ann2, bob, mo) = (member(&hub, "ann"), member(&hub, "ann"), member(&hub, "bob"), moderator(&hub));
+    let _ = (enter(ann.clone(), "b"), enter(bob.clone(), "b"));
+    for (from, name, body) in [
+        (&ann, "message", json!({ "room": "a", "text": "before" })),
+        (&bob, "message", json!({ "room": "a", "text": "too" })),
+        (&ann, "direct", json!({ "to": "bob", "text": "before" })),
+        (&bob, "direct", json!({ "to": "ann", "text": "too" })),
+        (&ann, "create", json!({ "room": "p", "invite_only": true })),
+        (&ann, "join", json!({ "room": "p" })),
+    ] {
+        good(from.send(name, body));
+    }
+    let before = seen_by(&hub, "bob");
+    good(mo.send("mod:shadow", json!({ "user": "ann" })));
+    for socket in [&ann, &ann2, &bob, &mo] {
+        let _ = socket.inbox();
+    }
+    // what it gets back itself, on the socket that it uses and on its other one
+    let cases = [
+        ("message", json!({ "room": "a", "text": "psst @bob @mo" }), ["message"].as_slice(), [].as_slice()),
+        ("direct", json!({ "to": "bob", "text": "psst" }), &[], &["direct"]),
+        ("edit", json!({ "room": "a", "id": 1, "text": "@bob" }), &["edited"], &[]),
+        ("edit", json!({ "user": "bob", "id": 1, "text": "x" }), &["edited"], &["edited"]),
+        ("react", json!({ "room": "a", "id": 2, "emoji": "👍", "on": true }), &["reacted"], &[]),
+        ("react", json!({ "user": "bob", "id": 2, "emoji": "👍", "on": true }), &["reacted"], &["reacted"]),
+        ("read", json!({ "room": "a", "id": 2 }), &["read"], &[]),
+        ("read", json!({ "user": "bob", "id": 2 }), &["read"], &["read"]),
+        ("typing", json!({ "room": "a" }), &[], &[]),
+        ("typing", json!({ "user": "bob" }), &[], &[]),
+        ("topic", json!({ "room": "a", "text": "secret" }), &["topic"], &[]),
+        ("invite", json!({ "room": "p", "user": "bob" }), &[], &[]),
+        ("uninvite", json!({ "room": "p" }), &[], &[]),
+        ("create", json!({ "room": "q" }), &[], &[]),
+        ("history", json!({ "room": "a" }), &[], &[]),
+        ("rooms", json!({ "public": true }), &[], &[]),
+        ("delete", json!({ "room": "a", "id": 1 }), &["deleted"], &[]),
+        ("delete", json!({ "user": "bob", "id": 1 }), &["deleted"], &["deleted"]),
+        ("rename", json!({ "room": "a", "name": "boo" }), &[], &[]),
+        ("presence", json!({ "room": "a", "status": "away" }), &[], &[]),
+        ("presence", json!({ "room": "b", "status": "away" }), &[], &[]),
+    ];
+    // these are seen: that somebody is in a room is no secret
+    let open = ["join", "leave", "mod:approve"];
+    for name in ChatRooms::EVENTS {
+        assert!(
+            open.contains(name) || cases.iter().any(|(case, ..)| case == name),
+            "{name}: what do others see of it?"
+        );
+    }
+    let names = |socket: &TestSocket| socket.inbox().into_iter().map(|d| d.name).collect::<Vec<_>>();
+    for (name, body, own, other) in cases {
+        let ack = ann.send(name, &body);
+        match name {
+            "rename" | "presence" => refused(&ack, "too_fast"),
+            _ => drop(good(ack)),
+        }
+        assert_eq!(names(&ann), own, "{name} {body}");
+        assert_eq!(names(&ann2), other, "{name} {body}");
+        assert!(bob.inbox().is_empty() && mo.inbox().is_empty(), "{name} {body}");
+    }
+    assert_eq!(seen_by(&hub, "bob"), before);
+    good(bob.send("rename", json!({ "room": "a", "name": "boo" })));
     assert!(hub.failures().is_empty());
 }
 
