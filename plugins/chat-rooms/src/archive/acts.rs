@@ -28,7 +28,7 @@ impl Archive<'_> {
 
     pub(super) fn edit(&self, event: &MessageEvent, act: Act<Edit>) -> Outcome {
         let place = &act.place;
-        let (log, Edit { id, text, mentions }) = (self.log(place), &act.what);
+        let (log, Edit { id, text, mentions }) = (self.log_of(place, act.by.user.as_deref()), &act.what);
         let (at, old) = log.find_live(*id)?;
         may_change(&old, &act)?;
         if goes_to(event, place) {
@@ -50,7 +50,7 @@ impl Archive<'_> {
 
     pub(super) fn delete(&self, event: &MessageEvent, act: Act<Delete>) -> Outcome {
         let place = &act.place;
-        let (log, id) = (self.log(place), act.what.id);
+        let (log, id) = (self.log_of(place, act.by.user.as_deref()), act.what.id);
         let (at, old) = log.find_live(id)?;
         may_change(&old, &act)?;
         if goes_to(event, place) {
@@ -66,7 +66,7 @@ impl Archive<'_> {
 
     pub(super) fn react(&self, event: &MessageEvent, act: Act<React>) -> Outcome {
         let place = &act.place;
-        let (log, React { id, emoji, on }) = (self.log(place), &act.what);
+        let (log, React { id, emoji, on }) = (self.log_of(place, act.by.user.as_deref()), &act.what);
         let (at, old) = log.find_live(*id)?;
         let mut new = old.clone();
         let me = mark(&who_spoke(&act.by));
@@ -100,7 +100,7 @@ impl Archive<'_> {
     }
 
     pub(super) fn read(&self, event: &MessageEvent, act: Act<Read>) -> Outcome {
-        let (log, id, who) = (self.log(&act.place), act.what.id, who_spoke(&act.by));
+        let (log, id, who) = (self.log_of(&act.place, act.by.user.as_deref()), act.what.id, who_spoke(&act.by));
         if !(1..=log.last_id()?).contains(&id) {
             return Err(unknown_message());
         }

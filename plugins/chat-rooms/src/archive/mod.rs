@@ -82,10 +82,12 @@ impl<'a> Archive<'a> {
         .unwrap_or(Ok(Pass))
     }
 
+    /// What the event's own user says in a place, or asks of it.
     fn log(&self, place: &Place) -> Log<'_> {
         self.log_of(place, self.event.user().as_deref())
     }
 
+    /// What somebody says in a place: a moderator may be the one who sends it on.
     fn log_of(&self, place: &Place, user: Option<&str>) -> Log<'_> {
         Log::new(self.config, self.event, place.thread(user))
     }
@@ -102,12 +104,13 @@ impl<'a> Archive<'a> {
                 event.store().add(&directs_key(user), other, posted.time_ms, self.config.directs_listed_max)?;
             }
         }
-        // a moderator may be the one who sends it on
         let log = self.log_of(&posted.place, posted.from.user.as_deref());
-        let (who, id) = (who_spoke(&posted.from), posted.id);
+        let (author, id) = (who_spoke(&posted.from), posted.id);
         let at = log.append(posted)?;
-        // who says something has read what was said before
-        log.note_read(&who, ReadTo { id, at })?;
+        // who says something has read what was said before; whose words had to wait may not have read what came meanwhile
+        if author == who(event) || log.read_to(&author)?.at + 1 == at {
+            log.note_read(&author, ReadTo { id, at })?;
+        }
         Ok(Pass)
     }
 
@@ -195,7 +198,7 @@ fn mention<'a>(
             Some(user) => To::user(user.clone()),
             None => mention.sockets.iter().fold(To::default(), |to, id| to.and(To::socket(id.clone()))),
         };
-        event.emit(to.except_sender(), "mentioned", json!({ "room": room, "id": id, "by": by }))?;
+        event.emit(to.except(&*by.socket), "mentioned", json!({ "room": room, "id": id, "by": by }))?;
     }
     Ok(())
 }

@@ -84,6 +84,41 @@ fn direct_messages_and_edits_are_held_too() {
 }
 
 #[test]
+fn what_is_approved_is_its_authors_and_not_the_moderators() {
+    let hub = hub();
+    let (ann, bob, mo) = (member(&hub, "ann"), member(&hub, "bob"), moderator(&hub));
+    let state = |socket: &TestSocket, list: &str| {
+        let listed = good(socket.send("rooms", json!({})))[list][0].clone();
+        [listed["last_id"].clone(), listed["read_id"].clone(), listed["unread"].clone()].map(|n| n.as_u64())
+    };
+    let is = |last: u64, read: u64, unread: u64| [Some(last), Some(read), Some(unread)];
+    let approve = |place: Value| {
+        let mut body = place;
+        body["id"] = held(&mo)["id"].clone();
+        good(mo.send("mod:approve", body));
+    };
+    good(say(&ann, "bitcoin @ann @mo"));
+    let _ = ann.inbox();
+    approve(json!({ "room": "a" }));
+    assert_eq!(of(&mo, "mentioned").len(), 1, "who approves is mentioned as well");
+    assert!(of(&ann, "mentioned").is_empty(), "who wrote it is not");
+    assert_eq!((state(&ann, "rooms"), state(&mo, "rooms")), (is(2, 2, 0), is(2, 0, 1)));
+    good(say(&ann, "bitcoin"));
+    good(say(&bob, "meanwhile"));
+    approve(json!({ "room": "a" }));
+    assert_eq!(state(&ann, "rooms"), is(5, 2, 2), "what came meanwhile is not read by that");
+    good(ann.send("direct", json!({ "to": "bob", "text": "hi" })));
+    good(ann.send("edit", json!({ "user": "bob", "id": 1, "text": "bitcoin" })));
+    approve(json!({ "from": "ann", "to": "bob" }));
+    assert_eq!(of(&bob, "edited")[0]["by"]["name"], "ann");
+    let page = good(bob.send("history", json!({ "user": "ann" })));
+    assert_eq!(page["messages"][0]["text"], "bitcoin");
+    assert_eq!((state(&ann, "directs"), state(&bob, "directs")), (is(1, 1, 0), is(1, 0, 1)));
+    assert_eq!(good(mo.send("rooms", json!({})))["directs"], json!([]));
+    assert!(hub.failures().is_empty());
+}
+
+#[test]
 fn the_queue_has_limits_and_what_waits_too_long_is_dropped() {
     let hub = hub_with(json!({
         "words": [{ "name": "odd", "words": ["bitcoin"], "action": "hold" }],
