@@ -103,8 +103,11 @@ pub async fn run(
         }
     };
     let served = transport::serve(listener, router, transport.settings(), stopping).await;
-    end_windows.abort();
-    deliver.abort();
+    for task in [end_windows, deliver] {
+        task.abort();
+        // what it holds, the store above all, is free when it has really ended
+        let _ = task.await;
+    }
     match tokio::time::timeout(transport.settings().close_timeout, store.sync()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the last writes are not on the disk"),
