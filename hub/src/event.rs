@@ -13,12 +13,13 @@ use parking_lot::Mutex;
 /// Text that is shared, never changed: room names, namespaces, user ids.
 pub type Text = Arc<str>;
 
-/// 20 base64url characters of 15 random bytes.
+/// 20 base64url characters of 15 random bytes: what every id is made of. It cannot be printed, as some are secrets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct RandomText([u8; 20]);
+pub(crate) struct RandomText([u8; 20]);
 
 impl RandomText {
-    fn new() -> Self {
+    /// A new one, from the system's randomness.
+    pub(crate) fn new() -> Self {
         let mut raw = [0u8; 15];
         getrandom::fill(&mut raw).expect("the system has randomness: nothing works safely without");
         let mut text = [0u8; 20];
@@ -26,12 +27,14 @@ impl RandomText {
         Self(text)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// What `text` spells; `None` when it cannot be one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 20] = text.as_bytes().try_into().ok()?;
         bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(bytes))
     }
 
-    fn as_str(&self) -> &str {
+    /// The 20 characters.
+    pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("only ASCII is ever stored")
     }
 }

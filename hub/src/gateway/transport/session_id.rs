@@ -5,18 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
+
+use crate::event::RandomText;
 
 /// For how long a session that its client closed is remembered: its GET may come after its POST.
 const ENDED_KEEP_MS: u64 = 2_000;
 
-const RANDOM_LEN: usize = 15;
-const TEXT_LEN: usize = 20;
-
-/// 20 base64url characters of 15 random bytes. Whoever knows it can speak as the client: nobody else is ever told.
+/// A random text. Whoever knows it can speak as the client: nobody else is ever told.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct SessionId([u8; TEXT_LEN]);
+pub(super) struct SessionId(RandomText);
 
 /// The sessions that may still be asked for by id: those which began with polling.
 pub(super) struct Sessions<C> {
@@ -38,15 +36,11 @@ pub(super) enum Found<C> {
 
 impl SessionId {
     pub(super) fn random() -> Self {
-        let mut random = [0; RANDOM_LEN];
-        getrandom::fill(&mut random).expect("the system has randomness: nothing works safely without");
-        let mut text = [0; TEXT_LEN];
-        URL_SAFE_NO_PAD.encode_slice(random, &mut text).expect("15 bytes make 20 base64 characters");
-        Self(text)
+        Self(RandomText::new())
     }
 
     pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("only ASCII is ever stored")
+        self.0.as_str()
     }
 }
 
@@ -61,7 +55,7 @@ impl<C> Sessions<C> {
 
     /// What was asked for; an ended session is told once.
     pub(super) fn find(&self, id: &str) -> Option<Found<C>> {
-        let id = SessionId(id.as_bytes().try_into().ok()?);
+        let id = SessionId(RandomText::parse(id)?);
         let mut by_id = self.by_id.lock();
         match by_id.found.get(&id)? {
             Found::Open(connection) => Some(Found::Open(connection.clone())),
@@ -98,7 +92,7 @@ mod tests {
     #[test]
     fn ids_are_random_and_of_the_promised_form() {
         let id = SessionId::random();
-        assert_eq!(id.as_str().len(), TEXT_LEN);
+        assert_eq!(id.as_str().len(), 20);
         assert!(id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
         assert!(id != SessionId::random());
     }
