@@ -176,20 +176,22 @@ impl Node {
         }
         tracing::debug!(socket = %socket.id(), "not recovered: what it missed is not there any more");
         let reason = claim.reason;
-        let socket = claim.end();
-        if socket.leave() {
-            self.take_disconnect(socket.clone(), reason.as_str().into(), false).await;
-        }
+        self.end_lost(claim.end(), reason).await;
         None
+    }
+
+    /// The end of a socket without a connection, in its turn.
+    async fn end_lost(&self, socket: Arc<Socket>, reason: CloseReason) {
+        if socket.leave() {
+            self.take_disconnect(socket, reason.as_str().into(), false).await;
+        }
     }
 
     /// The socket's end behind its window.
     async fn end_suspended(&self, socket: Arc<Socket>, reason: CloseReason) {
         let _turn = socket.connection().turn().await;
         tracing::debug!(socket = %socket.id(), "did not come back");
-        if socket.leave() {
-            self.take_disconnect(socket.clone(), reason.as_str().into(), false).await;
-        }
+        self.end_lost(socket.clone(), reason).await;
     }
 
     async fn take_loss(&self, socket: Arc<Socket>, reason: CloseReason) {
@@ -202,8 +204,8 @@ impl Node {
             for ask in socket.take_asks() {
                 self.answer(&socket, ask, AnswerOutcome::Gone, Payload::default()).await;
             }
-        } else if socket.leave() {
-            self.take_disconnect(socket, reason.as_str().into(), false).await;
+        } else {
+            self.end_lost(socket, reason).await;
         }
     }
 

@@ -133,15 +133,10 @@ impl Sessions {
                 changed.as_mut().enable();
                 let connected = {
                     let mut table = self.table.lock();
-                    let session = table.by_id.get_mut(&id).filter(|s| s.socket.namespace() == namespace)?;
-                    let socket = session.socket.clone();
+                    let session = table.by_id.get(&id).filter(|s| s.socket.namespace() == namespace)?;
                     match session.state {
-                        State::Suspended(reason, suspension) => {
-                            session.state = State::Taken;
-                            table.suspended -= 1;
-                            return Some(Claim { sessions: self, id, socket, reason, suspension, is_settled: false });
-                        }
-                        State::Connected => Some(socket),
+                        State::Suspended(_, suspension) => return self.take(&mut table, id, suspension),
+                        State::Connected => Some(session.socket.clone()),
                         State::Taken => None,
                     }
                 };
