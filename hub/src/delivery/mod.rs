@@ -222,8 +222,10 @@ impl Delivery {
                     outgoing.give_one(&member.socket, &self.codec.ack_packet(&entry.namespace, id, &payload));
                 }
                 (Effect::Join { room, replay }, Some(member)) => {
-                    let retained = self.retained.lock().last(&entry.namespace, &room, replay);
-                    retained.iter().for_each(|message| self.replay(message, &member.socket, outgoing));
+                    if replay > 0 {
+                        let retained = self.retained.lock().last(&entry.namespace, &room, replay);
+                        retained.iter().for_each(|message| self.replay(message, &member.socket, outgoing));
+                    }
                     let since = self.log.lock().last();
                     namespace.table.write().join(member, room, since);
                 }
