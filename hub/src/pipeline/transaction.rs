@@ -144,12 +144,16 @@ impl<'a> Transaction<'a> {
         self.call.as_ref().expect("the call is back after every hook")
     }
 
+    fn call_mut(&mut self) -> &mut Call {
+        self.call.as_mut().expect("the call is back after every hook")
+    }
+
     fn event(&self) -> &Event {
         &self.call().event
     }
 
     fn context(&mut self) -> &mut Context {
-        &mut self.call.as_mut().expect("the call is back after every hook").context
+        &mut self.call_mut().context
     }
 
     /// Sends the event down the chain from the plugin at `from` on.
@@ -209,7 +213,7 @@ impl<'a> Transaction<'a> {
             return if fact { Ok(None) } else { Err(Undone::by_hub(Code::Timeout, text)) };
         }
         let outcome = link.plugin.call(&mut self.call).await;
-        let call = self.call.as_mut().expect("a plugin gives the call back");
+        let call = self.call_mut();
         let outcome = outcome.and_then(|()| check_steps(link, call));
         if outcome.is_ok() && call.acts.verdict == Verdict::Pass {
             call.apply_change();
@@ -297,10 +301,9 @@ impl<'a> Transaction<'a> {
     /// is bounded by the number of kinds and the chain's length.
     fn walk_raised(&mut self, raised: Event, from: usize) -> Walk<'_> {
         Box::pin(async move {
-            let call = self.call.as_mut().expect("the call is back after every hook");
-            let outer = std::mem::replace(&mut call.event, raised);
+            let outer = std::mem::replace(&mut self.call_mut().event, raised);
             self.walk(from).await?;
-            self.call.as_mut().expect("the call is back after every hook").event = outer;
+            self.call_mut().event = outer;
             Ok(())
         })
     }
@@ -354,7 +357,7 @@ impl<'a> Transaction<'a> {
 
     /// The end of the chain.
     fn end(&mut self) {
-        let event = &mut self.call.as_mut().expect("the call is back after every hook").event;
+        let event = &mut self.call_mut().event;
         match (event.kind, event.audience.take()) {
             (Kind::Connect, _) => {
                 let user = self.context().identity().map(|i| i.user.clone());
