@@ -8,25 +8,17 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::{
     abi::imports::{self, answer::AskOutcome, log::Level, types},
-    explain::quote,
     limiter::{LimitError, MemoryLimiter, Misuse},
     settings::Limits,
     stdio::Stdio,
 };
 use crate::{
-    bus::{Emit, Order, OrderAct},
-    event::{Audience, Identity, Kind, Origin, Payload, SocketId, Target, Text},
-    pipeline::{
-        call::{AnswerOutcome, Call, Event, Step, Verdict},
-        refusal::Rejection,
-    },
+    event::{Audience, Identity, Kind, Origin, Target, Text},
+    pipeline::call::{AnswerOutcome, Call, Event, Step},
 };
 
-/// Of the reason that a plugin gives for a leave or disconnect, what is kept; the rest is cut off.
-const REASON_MAX_BYTES: usize = 256;
 /// What a target, role or attachment counts beside its own bytes: the hub keeps each of them, however short it is.
-const ITEM_BYTES: usize = 32;
-const ASK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub(super) const ITEM_BYTES: usize = 32;
 
 /// What belongs to one instance, and to the call that it handles.
 pub struct HostState {
@@ -35,7 +27,7 @@ pub struct HostState {
     pub memory: MemoryLimiter,
     pub stdio: Stdio,
     plugin: Text,
-    limits: Limits,
+    pub limits: Limits,
     /// The event being handled.
     pub call: Option<Box<Call>>,
     /// Ticks of a millisecond that the guest may still run.
@@ -110,7 +102,7 @@ impl HostState {
         }
     }
 
-    fn act(&mut self, bytes: usize, step: Step) -> Result<()> {
+    pub(super) fn act(&mut self, bytes: usize, step: Step) -> Result<()> {
         self.count_effect(bytes)?;
         self.call()?.acts.steps.push(step);
         Ok(())
@@ -127,7 +119,7 @@ impl HostState {
         Ok(())
     }
 
-    fn count_output(&mut self, bytes: usize) -> Result<()> {
+    pub(super) fn count_output(&mut self, bytes: usize) -> Result<()> {
         self.output_bytes += bytes;
         let max = self.limits.output_max_bytes;
         if self.output_bytes > max {
@@ -136,14 +128,14 @@ impl HostState {
         Ok(())
     }
 
-    fn raise(&mut self, bytes: usize, event: Event) -> Result<()> {
+    pub(super) fn raise(&mut self, bytes: usize, event: Event) -> Result<()> {
         if self.call()?.context.subject.is_none() {
             return Err(Misuse("acted on the event's socket, but the event has none".into()).into());
         }
         self.act(bytes, Step::Raise(event))
     }
 
-    fn message_only(&mut self, what: &str) -> Result<&mut Call> {
+    pub(super) fn message_only(&mut self, what: &str) -> Result<&mut Call> {
         let call = self.call()?;
         match call.event.kind {
             Kind::Message => Ok(call),
@@ -167,29 +159,6 @@ impl HostState {
             Level::Error => tracing::error!(target: "plugin", %plugin, "{message}"),
         }
     }
-}
-
-fn payload(args: String, attachments: Vec<Vec<u8>>) -> Result<Payload> {
-    let well_formed = serde_json::from_str::<Vec<serde::de::IgnoredAny>>(&args);
-    if let Err(error) = well_formed {
-        let start = &args[..args.floor_char_boundary(40)];
-        return Err(Misuse(format!("gave arguments that are no JSON array: `{start}`: {error}")).into());
-    }
-    Ok(Payload { args: args.into(), attachments: attachments.into_iter().map(Into::into).collect() })
-}
-
-fn sum(args: &str, attachments: &[Vec<u8>]) -> usize {
-    args.len() + attachments.iter().map(|a| a.len() + ITEM_BYTES).sum::<usize>()
-}
-
-/// What lists of targets count towards the output.
-fn listed(to: &[types::Target], except: &[String]) -> usize {
-    let text = |target: &types::Target| match target {
-        types::Target::Room(text) | types::Target::Socket(text) | types::Target::User(text) => text.len(),
-        types::Target::Sender | types::Target::EventRoom | types::Target::Everyone => 0,
-    };
-    let texts = to.iter().map(text).chain(except.iter().map(String::len)).sum::<usize>();
-    texts + (to.len() + except.len()) * ITEM_BYTES
 }
 
 fn guest_target(target: &Target) -> types::Target {
@@ -317,149 +286,6 @@ impl imports::rooms::Host for HostState {
     }
 }
 
-impl imports::actions::Host for HostState {
-    fn set_name(&mut self, new: String) -> Result<()> {
-        let new = self.limits.names.event(new)?;
-        self.message_only("changed the name")?.acts.change.name = Some(new);
-        Ok(())
-    }
-
-    fn set_args(&mut self, args: String, attachments: Vec<Vec<u8>>) -> Result<()> {
-        self.count_output(sum(&args, &attachments))?;
-        let new = payload(args, attachments)?;
-        self.message_only("changed the arguments")?.acts.change.payload = Some(new);
-        Ok(())
-    }
-
-    fn retarget(&mut self, to: Vec<types::Target>, except: Vec<String>) -> Result<()> {
-        self.count_output(listed(&to, &except))?;
-        let new = self.limits.names.audience(to, except)?;
-        self.message_only("changed the targets")?.acts.change.audience = Some(new);
-        Ok(())
-    }
-
-    fn emit(
-        &mut self,
-        to: Vec<types::Target>,
-        except: Vec<String>,
-        event: String,
-        args: String,
-        attachments: Vec<Vec<u8>>,
-        volatile: bool,
-    ) -> Result<()> {
-        self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
-        let name = self.limits.names.event(event)?;
-        let audience = self.limits.names.audience(to, except)?;
-        self.act(0, Step::Emit(Emit { audience, name, payload: payload(args, attachments)?, volatile, retain: 0 }))
-    }
-
-    fn emit_retained(
-        &mut self,
-        to: Vec<types::Target>,
-        except: Vec<String>,
-        event: String,
-        args: String,
-        attachments: Vec<Vec<u8>>,
-        last: u32,
-    ) -> Result<()> {
-        self.emit(to, except, event, args, attachments, false)?;
-        if let Some(Step::Emit(emit)) = self.call()?.acts.steps.last_mut() {
-            emit.retain = last;
-        }
-        Ok(())
-    }
-
-    fn retain(&mut self, last: u32) -> Result<()> {
-        self.message_only("retained the event")?.acts.change.retain = Some(last);
-        Ok(())
-    }
-
-    fn raise(
-        &mut self,
-        event: String,
-        args: String,
-        attachments: Vec<Vec<u8>>,
-        to: Vec<types::Target>,
-        except: Vec<String>,
-    ) -> Result<()> {
-        self.count_output(sum(&args, &attachments) + event.len() + listed(&to, &except))?;
-        let name = self.limits.names.event(event)?;
-        let audience = self.limits.names.audience(to, except)?;
-        let audience = (!audience.to.is_empty()).then_some(audience);
-        let event = Event::message(Origin::Plugin, name, payload(args, attachments)?, audience);
-        HostState::raise(self, 0, event)
-    }
-
-    fn join(&mut self, room: String) -> Result<()> {
-        let room = self.limits.names.room(room)?;
-        HostState::raise(self, room.len(), Event::join(Origin::Plugin, room))
-    }
-
-    fn join_with_replay(&mut self, room: String, replay: u32) -> Result<()> {
-        let room = self.limits.names.room(room)?;
-        HostState::raise(self, room.len(), Event { history: replay, ..Event::join(Origin::Plugin, room) })
-    }
-
-    fn leave(&mut self, room: String, reason: String) -> Result<()> {
-        let room = self.limits.names.room(room)?;
-        let reason = Text::from(&reason[..reason.floor_char_boundary(REASON_MAX_BYTES)]);
-        HostState::raise(self, room.len(), Event::leave(Origin::Plugin, room, reason))
-    }
-
-    fn disconnect(&mut self, reason: String) -> Result<()> {
-        let reason = Text::from(&reason[..reason.floor_char_boundary(REASON_MAX_BYTES)]);
-        HostState::raise(self, reason.len(), Event::disconnect(Origin::Plugin, reason))
-    }
-
-    fn ack(&mut self, args: String, attachments: Vec<Vec<u8>>) -> Result<()> {
-        let bytes = sum(&args, &attachments);
-        self.count_output(bytes)?;
-        self.act(0, Step::Ack(payload(args, attachments)?))
-    }
-
-    fn ask(
-        &mut self,
-        socket: String,
-        event: String,
-        args: String,
-        attachments: Vec<Vec<u8>>,
-        timeout_ms: u32,
-        tag: String,
-    ) -> Result<()> {
-        self.count_output(sum(&args, &attachments) + event.len() + tag.len())?;
-        let name = self.limits.names.event(event)?;
-        let Some(socket) = SocketId::parse(&socket) else {
-            return Err(Misuse(format!("asked `{}`, which is no socket id", quote(&socket).escape_debug())).into());
-        };
-        let timeout = Duration::from_millis(timeout_ms.into()).min(ASK_TIMEOUT_MAX);
-        self.act(0, Step::Ask { socket, name, payload: payload(args, attachments)?, timeout, tag: tag.into() })
-    }
-
-    fn reject(&mut self, code: String, message: String, data: String) -> Result<()> {
-        self.count_output(code.len() + message.len() + data.len())?;
-        let data = match data.is_empty() {
-            true => None,
-            false => match serde_json::from_str::<serde::de::IgnoredAny>(&data) {
-                Ok(_) => Some(data.into()),
-                Err(error) => return Err(Misuse(format!("rejected with data that is no JSON: {error}")).into()),
-            },
-        };
-        self.call()?.acts.verdict = Verdict::Reject(Rejection { code: code.into(), message: message.into(), data });
-        Ok(())
-    }
-
-    fn reject_and_keep(&mut self, code: String, message: String, data: String) -> Result<()> {
-        self.reject(code, message, data)?;
-        self.call()?.acts.keeps_writes = true;
-        Ok(())
-    }
-
-    fn swallow(&mut self) -> Result<()> {
-        self.call()?.acts.verdict = Verdict::Swallow;
-        Ok(())
-    }
-}
-
 impl imports::answer::Host for HostState {
     fn outcome(&mut self) -> Result<AskOutcome> {
         match self.call()?.event.answer.as_ref().map(|a| a.outcome) {
@@ -529,32 +355,5 @@ impl imports::identity::Host for HostState {
         let bytes = user.len() + roles.iter().map(|r| r.len() + ITEM_BYTES).sum::<usize>();
         self.act(bytes, Step::Identify(Identity { user, roles }))?;
         Ok(true)
-    }
-}
-
-impl HostState {
-    fn order(&mut self, of: types::Target, act: OrderAct) -> Result<()> {
-        match self.limits.names.target(of)? {
-            Some(of) => self.act(0, Step::Order(Order { of, act })),
-            None => Ok(()),
-        }
-    }
-}
-
-impl imports::orders::Host for HostState {
-    fn join(&mut self, of: types::Target, room: String) -> Result<()> {
-        let room = self.limits.names.room(room)?;
-        self.order(of, OrderAct::Join { room })
-    }
-
-    fn leave(&mut self, of: types::Target, room: String, reason: String) -> Result<()> {
-        let room = self.limits.names.room(room)?;
-        let reason = reason[..reason.floor_char_boundary(REASON_MAX_BYTES)].into();
-        self.order(of, OrderAct::Leave { room, reason })
-    }
-
-    fn disconnect(&mut self, of: types::Target, reason: String) -> Result<()> {
-        let reason = reason[..reason.floor_char_boundary(REASON_MAX_BYTES)].into();
-        self.order(of, OrderAct::Disconnect { reason })
     }
 }

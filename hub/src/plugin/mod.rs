@@ -1,6 +1,7 @@
 //! The plugin engine: the only place that knows wasmtime.
 
 mod abi;
+mod actions;
 pub mod artifact;
 mod engine;
 mod explain;

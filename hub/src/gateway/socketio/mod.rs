@@ -2,6 +2,7 @@
 
 mod codec;
 mod msgpack;
+mod placeholders;
 mod socket;
 
 use std::{
