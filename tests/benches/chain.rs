@@ -1,26 +1,17 @@
 //! What an event costs on its way through the chain: CPU time of this thread, through none, one and five plugins
 //! that pass, and through moderation with 1,000 words. Prints one line of JSON for each.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use hub::{
-    delivery::{Delivery, LogLimits, RetainedLimits},
     event::{Origin, Payload, SocketId, Subject, Text},
-    gateway::socketio::{Codec, Encoding, PacketLimits},
-    pipeline::{
-        Pipeline,
-        call::Event,
-        chain::{Chains, Link, Matches, Policy},
-        refusal::Code,
-        transaction::Limits,
-    },
+    pipeline::{Pipeline, call::Event, refusal::Code},
     plugin::{
         Engine, EngineSettings,
         settings::{Capability, Settings},
     },
-    store::{self, LocalStore},
 };
-use rustix::time::{ClockId, clock_gettime};
+use scenarios::chain::{self, cpu};
 use serde_json::json;
 
 const BATCHES: usize = 41;
@@ -29,39 +20,15 @@ const WORDS: usize = 1000;
 /// Of the size that the load generator sends.
 const ARGS: &str = r#"[{"room":"lobby","text":"hello everyone in the room, how are you doing today? it is a fine day","s":17,"n":4711,"t":1763600000123}]"#;
 
-fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
 async fn pipeline(engine: &Engine, file: &Path, plugins: usize, config: &str) -> anyhow::Result<Pipeline> {
     let bytes = std::fs::read(file)?;
-    let mut links: Vec<(Matches, Link)> = Vec::new();
-    for n in 0..plugins {
-        let settings = Settings {
-            name: format!("plugin-{n}").into(),
-            config: config.into(),
-            capabilities: Capability::ALL.to_vec(),
-            limits: Default::default(),
-        };
-        let plugin = Arc::new(engine.load(bytes.clone(), settings).await?);
-        links.push((Box::new(|_| true), Link { plugin, policy: [Policy::Reject; 6] }));
-    }
-    let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 100, effects_max: 1000 };
-    let packet = PacketLimits {
-        event_name_max_bytes: 256,
-        attachments_max: 16,
-        attachments_max_bytes: 1 << 20,
-        namespace_max_bytes: 256,
+    let settings = |n: usize| Settings {
+        name: format!("plugin-{n}").into(),
+        config: config.into(),
+        capabilities: Capability::ALL.to_vec(),
+        limits: Default::default(),
     };
-    let rooms = Arc::new(Delivery::new(
-        Codec::new(Encoding::Json, packet),
-        1,
-        RetainedLimits { per_room_max: 1, max_bytes: 1, replay_max_bytes: 1 },
-        LogLimits { max_bytes: 1, keep: Duration::ZERO, replay_max_bytes: 1 },
-    ));
-    let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
-    Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))
+    chain::pipeline(engine, (0..plugins).map(|n| (bytes.clone(), settings(n))).collect()).await
 }
 
 /// Made-up words of 4 to 10 letters, spread over the alphabet as English is, and the rules of a usual chat.
@@ -94,12 +61,12 @@ async fn measure(pipeline: &Pipeline) -> f64 {
     let name = Text::from("message");
     let mut batches = Vec::with_capacity(BATCHES);
     for _ in 0..BATCHES {
-        let before = cpu_ns();
+        let before = cpu();
         for _ in 0..EVENTS {
             let event = Event::message(Origin::Client, name.clone(), Payload::json(ARGS), None);
             std::hint::black_box(pipeline.run(&subject, event, None).await);
         }
-        batches.push((cpu_ns() - before) as f64 / EVENTS as f64);
+        batches.push((cpu() - before).as_nanos() as f64 / EVENTS as f64);
     }
     batches.sort_by(f64::total_cmp);
     batches[BATCHES / 2]

@@ -1,5 +1,7 @@
 //! What scenarios need: a node in this process, the plugins as real components, and a small client.
 
+pub mod chain;
+pub mod chat;
 pub mod client;
 pub mod log;
 pub mod memory;

@@ -1,26 +1,18 @@
 //! Users by signed tokens, on a real node and with tokens that Node.js signed.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{process::Command, sync::Arc};
 
 use hub::{
-    delivery::{Delivery, LogLimits, RetainedLimits},
     event::{Payload, SocketId, Subject},
-    gateway::socketio::{Codec, Encoding, PacketLimits},
-    pipeline::{
-        Pipeline,
-        call::Event,
-        chain::{Chains, Link, Policy},
-        transaction::Limits,
-    },
+    pipeline::{Pipeline, call::Event},
     plugin::{
         Engine, EngineSettings,
         settings::{Capability, Settings},
     },
-    store::{self, LocalStore},
 };
-use rustix::time::{ClockId, clock_gettime};
 use scenarios::{
     Client, Node,
+    chain::{self, cpu},
     plugins::{wasm, workspace},
 };
 use serde_json::{Value, json};
@@ -153,25 +145,7 @@ async fn pipeline(algorithm: &str, mut key: Value) -> anyhow::Result<Pipeline> {
         capabilities: vec![Capability::Identity, Capability::Credentials],
         limits: Default::default(),
     };
-    let plugin = Arc::new(engine.load(std::fs::read(wasm("auth-token"))?, settings).await?);
-    let links = vec![(Box::new(|_: &str| true) as _, Link { plugin, policy: [Policy::Reject; 6] })];
-    let packet = PacketLimits {
-        event_name_max_bytes: 256,
-        attachments_max: 1,
-        attachments_max_bytes: 1,
-        namespace_max_bytes: 256,
-    };
-    let retained = RetainedLimits { per_room_max: 1, max_bytes: 1, replay_max_bytes: 1 };
-    let log = LogLimits { max_bytes: 1, keep: Duration::ZERO, replay_max_bytes: 1 };
-    let rooms = Arc::new(Delivery::new(Codec::new(Encoding::Json, packet), 1, retained, log));
-    let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 1, effects_max: 10 };
-    let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
-    Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))
-}
-
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    chain::pipeline(&engine, vec![(std::fs::read(wasm("auth-token"))?, settings)]).await
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use scenarios::{Client, Node};
+use scenarios::{
+    Client, Node,
+    chat::{code, texts},
+};
 use serde_json::{Value, json};
 
 /// Words that nobody but their sender may ever see, by what becomes of them.
@@ -84,14 +87,6 @@ async fn until(time_ms: u64) -> anyhow::Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as u64;
     tokio::time::sleep(std::time::Duration::from_millis(time_ms.saturating_sub(now) + 5)).await;
     Ok(())
-}
-
-fn code(ack: &Value) -> &str {
-    ack["error"]["reason"]["code"].as_str().unwrap_or_default()
-}
-
-fn texts(page: &Value) -> Vec<&str> {
-    page["messages"].as_array().into_iter().flatten().filter_map(|m| m["text"].as_str()).collect()
 }
 
 fn of_kind<'a>(events: &'a [Vec<Value>], name: &str) -> Vec<&'a Value> {

@@ -8,7 +8,10 @@ mod pages;
 mod private;
 mod restart;
 
-use scenarios::{Client, Node};
+use scenarios::{
+    Client, Node,
+    chat::{code, texts},
+};
 use serde_json::{Value, json};
 
 /// What comes before and behind moderation.
@@ -76,14 +79,6 @@ fn good(ack: Value) -> anyhow::Result<Value> {
     Ok(ack)
 }
 
-fn code(ack: &Value) -> &str {
-    ack["error"]["reason"]["code"].as_str().unwrap_or_default()
-}
-
 fn said(room: &str, text: &str) -> Value {
     json!({ "room": room, "text": text })
-}
-
-fn texts(page: &Value) -> Vec<&str> {
-    page["messages"].as_array().into_iter().flatten().filter_map(|m| m["text"].as_str()).collect()
 }
