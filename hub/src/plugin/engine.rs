@@ -7,7 +7,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -19,13 +18,12 @@ use wasmtime::{
 use super::{
     abi::Plugin as World,
     artifact::{Artifact, ArtifactError},
+    cpu::TICK,
     host::HostState,
     loaded::WasmPlugin,
     settings::{Capability, Settings},
 };
 
-/// The length of a tick: how exactly CPU time is counted.
-const TICK: Duration = Duration::from_millis(1);
 /// Memory of an idle instance that stays mapped, so that the next one starts without page faults.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 

@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::{
     abi::imports::{self, answer::AskOutcome, log::Level, types},
+    cpu::CpuTime,
     limiter::{LimitError, MemoryLimiter, Misuse},
     settings::Limits,
     stdio::Stdio,
@@ -30,8 +31,7 @@ pub struct HostState {
     pub limits: Limits,
     /// The event being handled.
     pub call: Option<Box<Call>>,
-    /// Ticks of a millisecond that the guest may still run.
-    pub ticks_left: u64,
+    pub cpu: CpuTime,
     output_bytes: usize,
     log_lines: usize,
 }
@@ -55,7 +55,7 @@ impl HostState {
             plugin,
             limits,
             call: None,
-            ticks_left: 0,
+            cpu: CpuTime::new(),
             output_bytes: 0,
             log_lines: 0,
         }
@@ -64,7 +64,7 @@ impl HostState {
     /// Makes room for the next call.
     pub fn begin(&mut self, call: Option<Box<Call>>, cpu: Duration) {
         self.call = call;
-        self.ticks_left = cpu.as_millis() as u64 + 1;
+        self.cpu.begin(cpu);
         self.output_bytes = 0;
         self.log_lines = 0;
     }

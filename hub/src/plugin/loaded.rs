@@ -172,25 +172,18 @@ impl WasmPlugin {
         store.limiter(|state| &mut state.memory);
         // one text may stand many times in a list: what the host copies in one call is bounded apart from the guest's memory
         store.set_hostcall_fuel(self.limits.memory_max_bytes);
-        let cpu_limit = self.limits.cpu;
-        let init_limit = self.limits.init;
-        store.epoch_deadline_callback(move |mut context| {
+        store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
-            state.ticks_left = state.ticks_left.saturating_sub(1);
-            if state.ticks_left > 0 {
-                // lets others on this worker run: `Yield` alone would starve its timers
-                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
-            }
-            let (limit, allowed) = match state.call {
-                Some(_) => ("cpu_ms", cpu_limit),
-                None => ("init_ms", init_limit),
+            let Err(used) = state.cpu.tick() else {
+                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(state.cpu.yield_now())));
             };
-            Err(LimitError::new(
-                limit,
-                format!("{} ms", allowed.as_millis() + 1),
-                format!("{} ms", allowed.as_millis()),
-            )
-            .into())
+            let (limit, allowed) = match state.call {
+                Some(_) => ("cpu_ms", state.limits.cpu),
+                None => ("init_ms", state.limits.init),
+            };
+            // a part of a millisecond above it is above it
+            let used = used.as_micros().div_ceil(1000);
+            Err(LimitError::new(limit, format!("{used} ms"), format!("{} ms", allowed.as_millis())).into())
         });
         store.data_mut().begin(None, self.limits.init);
         store.set_epoch_deadline(1);

@@ -3,6 +3,7 @@
 mod abi;
 mod actions;
 pub mod artifact;
+mod cpu;
 mod engine;
 mod explain;
 mod host;

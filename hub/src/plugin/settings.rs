@@ -53,7 +53,7 @@ impl fmt::Display for Capability {
 /// Limits of one plugin. What passes one ends the call with a failure that names limit, used and allowed.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Time on the CPU in one call, in steps of a millisecond.
+    /// Time on the CPU in one call, looked at every millisecond.
     pub cpu: Duration,
     /// Time of one call with all its waiting.
     pub wall: Duration,
