@@ -37,13 +37,13 @@ function someWords(count) {
   return words.slice(0, count);
 }
 
-/** What a client says about itself: a signed token, and the user for plugins that believe it. */
+/** What a client says about itself: a signed token. */
 function auth(user) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const now = Math.floor(Date.now() / 1000);
   const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: user, name: user, iat: now, exp: now + 24 * 3600 })}`;
   const token = `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
-  return JSON.stringify({ user, token });
+  return JSON.stringify({ token });
 }
 
 function config(plugins, words) {
@@ -52,9 +52,10 @@ function config(plugins, words) {
 level = "warn"
 
 [[plugin]]
-name = "identity"
-file = "${plugins}/identity.wasm"
+name = "auth-token"
+file = "${plugins}/auth_token.wasm"
 capabilities = ["identity", "credentials"]
+config = { keys = [{ algorithm = "HS256", secret = "${SECRET}" }] }
 
 [[plugin]]
 name = "chat-rooms"
@@ -65,6 +66,8 @@ config = { events_max = 1_000_000 }
 [[plugin]]
 name = "moderation"
 file = "${plugins}/moderation.wasm"
+capabilities = ["store", "orders"]
+limits = { cpu_ms = 50 }
 [[plugin.config.words]]
 name = "words"
 action = "reject"

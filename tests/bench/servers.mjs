@@ -14,7 +14,7 @@ export const root = resolve(here, "../..");
 /** Words that the peers' filters look for, as Hubbub's does by hub.toml; the bench's padding holds none of them. */
 const WORDS = ["damn", "darn", "heck", "bother", "blast"];
 
-const CHAT_PLUGINS = ["-p", "identity", "-p", "chat-rooms", "-p", "moderation"];
+const CHAT_PLUGINS = ["-p", "auth-token", "-p", "chat-rooms", "-p", "moderation"];
 
 const START_DEADLINE_MS = 30_000;
 const STOP_DEADLINE_MS = 8_000;
