@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hubbub_plugin::json;
+use hubbub_plugin::serde_json;
 use sha2::{Digest, Sha256};
 
 /// Longer ones end in a digest; the store takes 512 bytes.
@@ -10,7 +10,7 @@ const KEY_MAX_BYTES: usize = 400;
 
 /// No two different lists of texts have the same key.
 pub(crate) fn key(kind: &str, parts: &[&str]) -> String {
-    let parts = json!(parts).to_string();
+    let parts = serde_json::to_string(parts).expect("a list of texts is JSON");
     if kind.len() + parts.len() <= KEY_MAX_BYTES {
         return format!("{kind}{parts}");
     }
