@@ -12,6 +12,8 @@ pub mod node;
 pub mod pattern;
 pub mod pipeline;
 pub mod plugin;
+pub mod registry;
+pub mod rollout;
 mod run;
 pub mod store;
 

@@ -1,0 +1,124 @@
+//! What there is and what is in force: plugins' files by their digests, and the revisions of the chain.
+
+mod digest;
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::digest::Digest;
+
+/// A plugin in its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Unique in its revision.
+    pub name: String,
+    pub sha256: Digest,
+    /// As its manifest says.
+    pub version: String,
+    /// The keys of its `[[plugin]]` table as they were written, without `name` and `file`. May hold secrets.
+    pub written: Map<String, Value>,
+}
+
+/// A chain that is or was in force. Never changed once committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// From 1 on, without a gap.
+    pub number: u64,
+    /// In the order of the chain.
+    pub plugins: Vec<Placed>,
+    pub who: String,
+    pub why: String,
+    /// Milliseconds since the Unix epoch.
+    pub when_ms: u64,
+}
+
+/// What the next revision is to be.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    pub plugins: Vec<Placed>,
+    pub who: String,
+    pub why: String,
+}
+
+/// A plugin's file as it was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    pub bytes: Bytes,
+    /// The text of a minisign signature of `bytes`.
+    pub signature: Option<String>,
+}
+
+/// What can be said of an artifact without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactInfo {
+    pub sha256: Digest,
+    pub size_bytes: u64,
+    pub signed: bool,
+}
+
+/// How much a registry takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of all artifacts together.
+    pub artifacts_max_bytes: u64,
+    /// One revision as it is kept.
+    pub revision_max_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { artifacts_max_bytes: 2 << 30, revision_max_bytes: 4 << 20 }
+    }
+}
+
+/// Why something was not read or kept. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Another revision came in between.
+    #[error("the chain is at revision {current} by now")]
+    Conflict { current: u64 },
+    #[error("{limit} exceeded: used {used}, allowed {allowed}")]
+    Limit { limit: &'static str, used: u64, allowed: u64 },
+    /// What is kept is not what was put: its digest or its form is wrong.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    #[error("the registry is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// What a registry does for one caller.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send + 'a>>;
+
+/// A backend.
+///
+/// Promises: what was put or committed when its future was ready is there for ever, also when the process is killed or
+/// the machine stops; a kill at any moment leaves the last committed revision whole; revisions have one order without
+/// gaps; an artifact is given back exactly as it was put, or `Damaged`.
+pub trait Registry: Send + Sync {
+    /// Keeps a file. The same again changes nothing, except that a signature is added where there was none or another.
+    fn put(&self, artifact: Artifact) -> Doing<'_, Digest>;
+
+    /// A file, its digest checked again.
+    fn artifact(&self, sha256: Digest) -> Doing<'_, Option<Artifact>>;
+
+    /// All of them, by digest.
+    fn artifacts(&self) -> Doing<'_, Vec<ArtifactInfo>>;
+
+    /// Forgets an artifact. Whether a revision names it is the caller's matter.
+    fn forget(&self, sha256: Digest) -> Doing<'_, ()>;
+
+    /// The last revision; `None`: there was none yet.
+    fn head(&self) -> Doing<'_, Option<Revision>>;
+
+    /// A revision by its number.
+    fn revision(&self, number: u64) -> Doing<'_, Option<Revision>>;
+
+    /// Up to `limit` revisions below `before`, the newest first; `None`: from the head on.
+    fn history(&self, before: Option<u64>, limit: usize) -> Doing<'_, Vec<Revision>>;
+
+    /// Makes the next revision, if the head is still `base` (0: there is none).
+    fn commit(&self, base: u64, proposal: Proposal) -> Doing<'_, Revision>;
+}
