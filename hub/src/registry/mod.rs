@@ -1,6 +1,12 @@
 //! What there is and what is in force: plugins' files by their digests, and the revisions of the chain.
 
 mod digest;
+mod files;
+mod kept;
+mod local;
+mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 
@@ -8,7 +14,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::digest::Digest;
+pub use self::{digest::Digest, local::LocalRegistry, memory::MemoryRegistry};
+use crate::event::now_ms;
+
+/// The text of a signature. Its two comments are most of it; those of the minisign tool have at most 9 kB.
+pub const SIGNATURE_MAX_BYTES: usize = 16 << 10;
 
 /// A plugin in its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +53,31 @@ pub struct Proposal {
     pub why: String,
 }
 
+impl Proposal {
+    /// It in its place, made now.
+    fn into_revision(self, number: u64) -> Revision {
+        let Self { plugins, who, why } = self;
+        Revision { number, plugins, who, why, when_ms: now_ms() }
+    }
+}
+
 /// A plugin's file as it was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
     pub bytes: Bytes,
     /// The text of a minisign signature of `bytes`.
     pub signature: Option<String>,
+}
+
+impl Artifact {
+    fn check_signature(&self) -> Result<(), RegistryError> {
+        let used = self.signature.as_ref().map_or(0, String::len);
+        if used > SIGNATURE_MAX_BYTES {
+            let (used, allowed) = (used as u64, SIGNATURE_MAX_BYTES as u64);
+            return Err(RegistryError::Limit { limit: "signature_max_bytes", used, allowed });
+        }
+        Ok(())
+    }
 }
 
 /// What can be said of an artifact without reading it.
@@ -71,6 +100,17 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { artifacts_max_bytes: 2 << 30, revision_max_bytes: 4 << 20 }
+    }
+}
+
+impl Limits {
+    /// Whether a file fits beside the others.
+    fn check_artifacts(&self, others_bytes: u64, file: &[u8]) -> Result<(), RegistryError> {
+        let (used, allowed) = (others_bytes.saturating_add(file.len() as u64), self.artifacts_max_bytes);
+        if used > allowed {
+            return Err(RegistryError::Limit { limit: "artifacts_max_bytes", used, allowed });
+        }
+        Ok(())
     }
 }
 

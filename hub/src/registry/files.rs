@@ -1,0 +1,172 @@
+//! A folder whose files are there whole or not at all, whenever the process is killed or the machine stops.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
+
+use super::RegistryError;
+
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".tmp";
+/// What is kept may hold secrets: it is for its owner alone.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+
+/// One folder. Who writes takes care that nobody else writes the same file at the same time.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+/// What becomes of a file that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placing {
+    /// It stays, and writing is an error.
+    New,
+    /// The new one takes its place, in one step.
+    Replacing,
+}
+
+impl Folder {
+    /// Opens the folder, or makes it. Nobody else may read it then, whoever could before.
+    pub(super) fn open(path: &Path) -> Result<Self, RegistryError> {
+        let opened = || {
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)?;
+            if fs::metadata(path)?.permissions().mode() & 0o7777 != FOLDER_MODE {
+                fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))?;
+            }
+            path.parent().map_or(Ok(()), sync)
+        };
+        opened().map_err(|error| cannot("open the folder", path, &error))?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where a file of this name is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Takes away what a killed process has not finished.
+    pub(super) fn sweep(&self) -> Result<(), RegistryError> {
+        for (name, _) in self.files()? {
+            if name.ends_with(UNFINISHED) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of all files, with their sizes.
+    pub(super) fn files(&self) -> Result<Vec<(String, u64)>, RegistryError> {
+        let listed = || {
+            let mut files = Vec::new();
+            for entry in fs::read_dir(&self.path)? {
+                let entry = entry?;
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_file() => {
+                        // a name that is no text is none of ours
+                        files.extend(entry.file_name().into_string().ok().map(|name| (name, metadata.len())));
+                    }
+                    Ok(_) => {}
+                    // removed meanwhile
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(files)
+        };
+        listed().map_err(|error| cannot("list", &self.path, &error))
+    }
+
+    /// What a file holds; `None`: there is none.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        match fs::read(self.path(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(cannot("read", &self.path(name), &error)),
+        }
+    }
+
+    /// Writes a file whole. It is on the disk when this returns; after an error it is as if nothing had been written.
+    pub(super) fn write(&self, name: &str, bytes: &[u8], placing: Placing) -> Result<(), RegistryError> {
+        let path = self.path(name);
+        let unfinished = self.path(&format!("{name}{UNFINISHED}"));
+        let written = write_and_sync(&unfinished, bytes).and_then(|()| place(&unfinished, &path, placing));
+        if let Err(error) = written {
+            // what cannot be removed now is swept at the next start
+            let _ = fs::remove_file(&unfinished);
+            return Err(cannot("write", &path, &error));
+        }
+        sync(&self.path).map_err(|error| {
+            if placing == Placing::New {
+                // who was told that it failed must not find it; what stays all the same refuses the next one of this name
+                let _ = fs::remove_file(&path);
+            }
+            cannot("write", &path, &error)
+        })
+    }
+
+    /// Removes a file, if there is one.
+    pub(super) fn remove(&self, name: &str) -> Result<(), RegistryError> {
+        match fs::remove_file(self.path(name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(cannot("remove", &self.path(name), &error)),
+        }
+        sync(&self.path).map_err(|error| cannot("remove", &self.path(name), &error))
+    }
+
+    /// Takes the folder for this process alone, until what it gives is dropped.
+    pub(super) fn lock(&self, name: &str) -> Result<File, RegistryError> {
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(FILE_MODE);
+        let file = options.open(&path).map_err(|error| cannot("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(RegistryError::Unavailable(format!(
+                "`{}` is in use by another process: stop it, or give each node a data_dir of its own",
+                self.path.display()
+            ))),
+            Err(fs::TryLockError::Error(error)) => Err(cannot("lock", &path, &error)),
+        }
+    }
+}
+
+fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(FILE_MODE).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn place(from: &Path, to: &Path, placing: Placing) -> io::Result<()> {
+    if placing == Placing::Replacing {
+        return fs::rename(from, to);
+    }
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // not every file system can; only one process writes here, and one write of a name at a time
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if !to.try_exists()? => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
+        done => Ok(done?),
+    }
+}
+
+/// Puts a folder's names on the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // a file system that keeps no folders on a disk has nothing to put there
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
+}
+
+fn cannot(act: &str, path: &Path, error: &io::Error) -> RegistryError {
+    RegistryError::Unavailable(format!("cannot {act} `{}`: {error}", path.display()))
+}
