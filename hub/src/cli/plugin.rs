@@ -58,7 +58,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Engine::new(&EngineSettings::default()).map_err(|e| anyhow::anyhow!("the engine does not start: {e:#}"))?;
     match config {
         None => {
-            engine.compile(&artifact, &artifact.manifest.name)?;
+            let name = artifact.manifest.name.clone();
+            engine.compile(artifact, &name).await?;
             note(json, "it would be loaded, if what it needs is granted; --config checks that, and its init");
         }
         Some(path) => {
@@ -67,7 +68,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let plugin = config
                 .plugins
                 .iter()
-                .find(|p| p.file.canonicalize().is_ok_and(|f| f == wanted))
+                .find(|p| p.file.as_ref().is_some_and(|file| file.canonicalize().is_ok_and(|f| f == wanted)))
                 .with_context(|| format!("no [[plugin]] of `{}` has this file", path.display()))?;
             crate::run::load_plugin(&engine, plugin).await?;
             note(json, "it would be loaded: its capabilities are granted, and its init takes the config");

@@ -2,22 +2,27 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use parking_lot::Mutex;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustix::process::setpriority_process;
 use wasmtime::{
     Config, Enabled, Engine as Wasmtime, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
-    component::{Component, HasSelf, InstancePre, Linker},
+    component::{Component, HasSelf, Linker},
 };
 
 use super::{
     abi::Plugin as World,
     artifact::{Artifact, ArtifactError},
+    cache::CodeCache,
+    code::Code,
     cpu::TICK,
     host::HostState,
     loaded::WasmPlugin,
@@ -26,6 +31,8 @@ use super::{
 
 /// Memory of an idle instance that stays mapped, so that the next one starts without page faults.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
+/// How much less important compiling is than serving.
+const COMPILER_NICE: i32 = 15;
 
 /// What all plugins of a node share.
 #[derive(Clone, Debug)]
@@ -50,13 +57,14 @@ pub struct Engine {
     wasmtime: Wasmtime,
     linker: Arc<Linker<HostState>>,
     stack_max_bytes: usize,
-    compiled: Arc<Compiled>,
+    live: Arc<Live>,
+    cache: Option<Arc<CodeCache>>,
     _clock: Arc<Clock>,
 }
 
-/// Machine code of the plugins that are there, by the SHA-256 of their files: a component that stands twice in a chain
-/// is compiled once.
-type Compiled = Mutex<HashMap<String, Weak<InstancePre<HostState>>>>;
+/// The code of the plugins that are there, by the SHA-256 of their files: a component that stands twice in a chain is
+/// compiled once.
+type Live = Mutex<HashMap<String, Weak<Code>>>;
 
 /// Why a plugin was not loaded. The text names the plugin.
 #[derive(Debug, thiserror::Error)]
@@ -101,26 +109,37 @@ impl Engine {
         World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         let clock = Arc::new(Clock::start(&wasmtime)?);
         let stack_max_bytes = settings.stack_max_bytes;
-        Ok(Self { wasmtime, linker: Arc::new(linker), stack_max_bytes, compiled: Arc::default(), _clock: clock })
+        let (linker, live) = (Arc::new(linker), Arc::default());
+        Ok(Self { wasmtime, linker, stack_max_bytes, live, cache: None, _clock: clock })
     }
 
-    /// From a file's bytes to a plugin that has run its `init` once. Compiles on a thread of its own.
+    /// The same engine, which looks there before it compiles, and keeps there what it has compiled.
+    pub fn with_cache(self, cache: CodeCache) -> Self {
+        Self { cache: Some(Arc::new(cache)), ..self }
+    }
+
+    /// From a file's bytes to a plugin that has run its `init` once. Compiles on threads of its own.
     pub async fn load(&self, bytes: Vec<u8>, settings: Settings) -> Result<WasmPlugin, LoadError> {
         let artifact = self.check(bytes, &settings)?;
-        let (engine, name) = (self.clone(), settings.name.to_string());
-        let version = artifact.manifest.version.clone();
-        let compiled = tokio::task::spawn_blocking(move || {
-            let pre = engine.compile(&artifact, &name)?;
-            Ok((artifact, pre))
-        });
-        let (artifact, pre) = match compiled.await {
-            Ok(result) => result?,
-            Err(error) => {
-                let (plugin, reason) = (settings.name.to_string(), error.to_string());
-                return Err(LoadError::Compile { plugin, version, reason });
-            }
-        };
-        WasmPlugin::start(self.clone(), pre, artifact, settings).await
+        let code = self.compile(artifact, &settings.name).await?;
+        self.start(code, settings).await
+    }
+
+    /// A plugin that has run its `init` once.
+    pub async fn start(&self, code: Arc<Code>, settings: Settings) -> Result<WasmPlugin, LoadError> {
+        granted(&code.needs, &settings)?;
+        WasmPlugin::start(self.clone(), code, settings).await
+    }
+
+    /// The code of a file by its SHA-256, if some plugin has it now.
+    pub fn code(&self, sha256: &str) -> Option<Arc<Code>> {
+        self.live.lock().get(sha256).and_then(Weak::upgrade)
+    }
+
+    /// Files whose code is there, and bytes of machine code of all of them.
+    pub fn mapped(&self) -> (usize, usize) {
+        let codes: Vec<_> = self.live.lock().values().filter_map(Weak::upgrade).collect();
+        (codes.len(), codes.iter().map(|code| code.size_bytes()).sum())
     }
 
     /// What stores are made of.
@@ -137,31 +156,97 @@ impl Engine {
     pub fn check(&self, bytes: Vec<u8>, settings: &Settings) -> Result<Artifact, LoadError> {
         let plugin = || settings.name.to_string();
         let artifact = Artifact::parse(bytes).map_err(|source| LoadError::Artifact { plugin: plugin(), source })?;
-        match artifact.needs.iter().find(|need| !settings.capabilities.contains(need)) {
-            Some(&capability) => Err(LoadError::Capability { plugin: plugin(), capability }),
-            None => Ok(artifact),
-        }
+        granted(&artifact.needs, settings)?;
+        Ok(artifact)
     }
 
     /// Machine code, and the proof that every import fits. Takes hundreds of milliseconds, unless a plugin of the same
-    /// file is there.
-    pub fn compile(&self, artifact: &Artifact, name: &str) -> Result<Arc<InstancePre<HostState>>, LoadError> {
-        if let Some(pre) = self.compiled.lock().get(&artifact.sha256).and_then(Weak::upgrade) {
-            return Ok(pre);
+    /// file is there or the cache has it. `name` is for errors.
+    pub async fn compile(&self, artifact: Artifact, name: &str) -> Result<Arc<Code>, LoadError> {
+        if let Some(code) = self.code(&artifact.sha256) {
+            return Ok(code);
         }
-        let (plugin, version) = (name.to_owned(), artifact.manifest.version.clone());
-        let component = match Component::new(&self.wasmtime, &artifact.bytes) {
-            Ok(component) => component,
-            Err(error) => return Err(LoadError::Compile { plugin, version, reason: format!("{error:#}") }),
+        let (engine, plugin, version) = (self.clone(), name.to_owned(), artifact.manifest.version.clone());
+        let compiled = {
+            let (plugin, version) = (plugin.clone(), version.clone());
+            tokio::task::spawn_blocking(move || {
+                let component = match engine.component(&artifact) {
+                    Ok(component) => component,
+                    Err(error) => return Err(LoadError::Compile { plugin, version, reason: format!("{error:#}") }),
+                };
+                let linked = engine.linker.instantiate_pre(&component).map_err(|error| format!("{error:#}"));
+                match linked.and_then(|pre| Code::new(&artifact, pre)) {
+                    Ok(code) => Ok(engine.keep(code)),
+                    Err(reason) => Err(LoadError::Link { plugin, version, reason }),
+                }
+            })
         };
-        let pre = match self.linker.instantiate_pre(&component) {
-            Ok(pre) => Arc::new(pre),
-            Err(error) => return Err(LoadError::Link { plugin, version, reason: format!("{error:#}") }),
-        };
-        let mut compiled = self.compiled.lock();
-        compiled.retain(|_, pre| pre.strong_count() > 0);
-        compiled.insert(artifact.sha256.clone(), Arc::downgrade(&pre));
-        Ok(pre)
+        match compiled.await {
+            Ok(result) => result,
+            Err(error) => Err(LoadError::Compile { plugin, version, reason: error.to_string() }),
+        }
+    }
+
+    /// Notes code that is there now; gives the same one if another has come first.
+    fn keep(&self, code: Code) -> Arc<Code> {
+        let mut live = self.live.lock();
+        live.retain(|_, code| code.strong_count() > 0);
+        if let Some(first) = live.get(&code.sha256).and_then(Weak::upgrade) {
+            return first;
+        }
+        let code = Arc::new(code);
+        live.insert(code.sha256.clone(), Arc::downgrade(&code));
+        code
+    }
+
+    fn component(&self, artifact: &Artifact) -> wasmtime::Result<Component> {
+        let Some(cache) = &self.cache else { return compile(&self.wasmtime, &artifact.bytes) };
+        let name = format!("{}-{:016x}", artifact.sha256, self.compatibility());
+        if let Some(code) = cache.get(&name) {
+            // SAFETY: the cache gives back exactly what was put under this name, authenticated with this node's key; all
+            // that is ever put is what `serialize` made, for this version of wasmtime with this configuration.
+            match unsafe { Component::deserialize(&self.wasmtime, &code) } {
+                Ok(component) => return Ok(component),
+                Err(error) => tracing::warn!(%error, "compiled code does not fit this engine: compiling again"),
+            }
+        }
+        let component = compile(&self.wasmtime, &artifact.bytes)?;
+        cache.put(&name, &component.serialize()?);
+        Ok(component)
+    }
+
+    /// What compiled code depends on beside its source.
+    fn compatibility(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Compiles on threads that give way to all others: traffic comes first.
+fn compile(engine: &Wasmtime, bytes: &[u8]) -> wasmtime::Result<Component> {
+    static COMPILERS: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let compilers = COMPILERS.get_or_init(|| {
+        let pool = ThreadPoolBuilder::new()
+            .thread_name(|n| format!("compiler-{n}"))
+            .start_handler(|_| {
+                // a thread that may not be made less important compiles all the same
+                let _ = setpriority_process(None, COMPILER_NICE);
+            })
+            .build();
+        pool.map_err(|error| tracing::warn!(%error, "compiling has no threads of its own")).ok()
+    });
+    match compilers {
+        Some(compilers) => compilers.install(|| Component::new(engine, bytes)),
+        None => Component::new(engine, bytes),
+    }
+}
+
+/// Whether a plugin gets what it needs.
+fn granted(needs: &[Capability], settings: &Settings) -> Result<(), LoadError> {
+    match needs.iter().find(|need| !settings.capabilities.contains(need)) {
+        Some(&capability) => Err(LoadError::Capability { plugin: settings.name.to_string(), capability }),
+        None => Ok(()),
     }
 }
 

@@ -11,20 +11,19 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::{Store, UpdateDeadline, component::InstancePre};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::{
-    artifact::Artifact,
+    code::Code,
     engine::{Engine, LoadError},
     explain::{Allowed, explain, out_of_time, returned},
     host::HostState,
-    instance::{Indices, Instance, Live},
+    instance::{Instance, Live},
     limiter::LimitError,
     settings::{Limits, Settings},
 };
 use crate::{
     event::{Kind, Text},
-    pattern::Pattern,
     pipeline::{
         call::Call,
         chain::{Called, Failure, FailureCause, Plugin},
@@ -34,16 +33,10 @@ use crate::{
 /// A plugin that runs as WebAssembly.
 pub struct WasmPlugin {
     name: Text,
-    version: String,
-    sha256: String,
-    hooks: [bool; 6],
-    messages: Vec<Pattern>,
-    namespaces: Vec<Pattern>,
+    code: Arc<Code>,
     config: String,
     limits: Limits,
     engine: Engine,
-    pre: Arc<InstancePre<HostState>>,
-    indices: Indices,
     /// Idle instances, one stack for each worker thread.
     #[expect(clippy::vec_box, reason = "an instance is some hundred bytes and moves at every call")]
     idle: Box<[Mutex<Vec<Box<Instance>>>]>,
@@ -54,56 +47,58 @@ pub struct WasmPlugin {
 
 impl WasmPlugin {
     /// Makes the first instance, so that a config which `init` refuses is known before any event.
-    pub(super) async fn start(
-        engine: Engine,
-        pre: Arc<InstancePre<HostState>>,
-        artifact: Artifact,
-        settings: Settings,
-    ) -> Result<Self, LoadError> {
-        let fail = |reason: String| LoadError::Init {
-            plugin: settings.name.to_string(),
-            version: artifact.manifest.version.clone(),
-            reason,
-        };
-        let indices = Indices::new(&pre).map_err(|e| fail(format!("{e:#}")))?;
+    pub(super) async fn start(engine: Engine, code: Arc<Code>, settings: Settings) -> Result<Self, LoadError> {
         let shards = thread::available_parallelism().map_or(4, |n| n.get()).min(64) + 1;
-        let patterns = |texts: &[String]| {
-            texts.iter().map(|t| Pattern::parse(t)).collect::<Result<Vec<_>, _>>().map_err(|e| fail(e.to_string()))
-        };
         let plugin = Self {
-            name: settings.name.clone(),
-            version: artifact.manifest.version.clone(),
-            sha256: artifact.sha256.clone(),
-            hooks: Kind::ALL.map(|kind| artifact.hooks.contains(&kind)),
-            messages: patterns(&artifact.manifest.subscriptions.messages)?,
-            namespaces: patterns(&artifact.manifest.subscriptions.namespaces)?,
-            config: settings.config.clone(),
+            name: settings.name,
+            config: settings.config,
             permits: Semaphore::new(settings.limits.instances_max),
-            limits: settings.limits.clone(),
+            limits: settings.limits,
+            code,
             engine,
-            pre,
-            indices,
             idle: (0..shards).map(|_| Mutex::default()).collect(),
             live: Arc::default(),
         };
-        let first = plugin.instantiate().await.map_err(|(cause, details)| {
-            if let Some(details) = details {
-                tracing::warn!(plugin = %plugin.name, hook = "init", details, "plugin failed");
-            }
-            fail(cause.to_string())
-        })?;
-        plugin.put_back(first);
+        plugin.add_instance(0).await?;
         Ok(plugin)
+    }
+
+    /// Makes instances until there are `count`, so that the first events need not wait for theirs.
+    ///
+    /// # Errors
+    /// When `init` refuses the config by now.
+    pub async fn warm(&self, count: usize) -> Result<(), LoadError> {
+        for n in self.live_instances()..count.min(self.limits.instances_max) {
+            self.add_instance(n % self.idle.len()).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_instance(&self, shard: usize) -> Result<(), LoadError> {
+        let instance = self.instantiate().await.map_err(|(cause, details)| {
+            if let Some(details) = details {
+                tracing::warn!(plugin = %self.name, hook = "init", details, "plugin failed");
+            }
+            let (plugin, version) = (self.name.to_string(), self.code.version.clone());
+            LoadError::Init { plugin, version, reason: cause.to_string() }
+        })?;
+        self.idle[shard].lock().push(instance);
+        Ok(())
     }
 
     /// The file's digest, in hex.
     pub fn sha256(&self) -> &str {
-        &self.sha256
+        &self.code.sha256
+    }
+
+    /// Its code, which other plugins may share.
+    pub fn code(&self) -> &Arc<Code> {
+        &self.code
     }
 
     /// Whether the plugin itself wants events of this namespace.
     pub fn wants_namespace(&self, namespace: &str) -> bool {
-        self.namespaces.iter().any(|p| p.matches(namespace))
+        self.code.namespaces.iter().any(|p| p.matches(namespace))
     }
 
     /// Instances that exist now, idle ones included.
@@ -188,8 +183,8 @@ impl WasmPlugin {
         store.data_mut().begin(None, self.limits.init);
         store.set_epoch_deadline(1);
         let started = async {
-            let raw = self.pre.instantiate_async(&mut store).await?;
-            let lifecycle = self.indices.lifecycle.load(&mut store, &raw)?;
+            let raw = self.code.pre.instantiate_async(&mut store).await?;
+            let lifecycle = self.code.indices.lifecycle.load(&mut store, &raw)?;
             let answer = lifecycle.call_init(&mut store, &self.config).await?;
             Ok::<_, wasmtime::Error>((raw, answer))
         };
@@ -202,7 +197,8 @@ impl WasmPlugin {
             Ok(Err(error)) => return Err(explain(&error, printed, self.allowed())),
             Err(_) => return Err((out_of_time("init_ms", self.limits.init, self.limits.init), None)),
         };
-        let hooks = self.indices.hooks(&mut store, &raw).map_err(|e| (FailureCause::Start(format!("{e:#}")), None))?;
+        let hooks =
+            self.code.indices.hooks(&mut store, &raw).map_err(|e| (FailureCause::Start(format!("{e:#}")), None))?;
         Ok(Box::new(Instance { store, hooks, _live: Live::count(&self.live) }))
     }
 
@@ -212,7 +208,7 @@ impl WasmPlugin {
     }
 
     fn failure(&self, kind: Kind, cause: FailureCause, details: Option<String>) -> Box<Failure> {
-        let (plugin, version) = (self.name.clone(), self.version.clone());
+        let (plugin, version) = (self.name.clone(), self.code.version.clone());
         Box::new(Failure { plugin, version, hook: kind.hook(), cause, details })
     }
 }
@@ -223,15 +219,15 @@ impl Plugin for WasmPlugin {
     }
 
     fn version(&self) -> &str {
-        &self.version
+        &self.code.version
     }
 
     fn has_hook(&self, kind: Kind) -> bool {
-        self.hooks[kind as usize]
+        self.code.hooks[kind as usize]
     }
 
     fn wants_message(&self, name: &str) -> bool {
-        self.messages.iter().any(|p| p.matches(name))
+        self.code.messages.iter().any(|p| p.matches(name))
     }
 
     fn call<'a>(&'a self, call: &'a mut Option<Box<Call>>) -> Called<'a> {

@@ -3,7 +3,10 @@
 mod abi;
 mod actions;
 pub mod artifact;
+pub mod cache;
+mod code;
 mod cpu;
+
 mod engine;
 mod explain;
 mod host;
@@ -15,5 +18,6 @@ pub mod settings;
 mod stdio;
 mod store;
 
+pub use code::Code;
 pub use engine::{Engine, EngineSettings, LoadError};
 pub use loaded::WasmPlugin;
