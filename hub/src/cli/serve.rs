@@ -43,6 +43,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = parse_workers)]
     workers: Option<usize>,
 
+    /// Take the config's [[plugin]] tables in place of the chain that server.data_dir holds
+    #[arg(long)]
+    reset_chain: bool,
+
     /// What is logged, in place of log.level: a level, or levels by target as in info,hub::plugin=debug
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     log_level: Option<String>,
@@ -88,8 +92,8 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn load(args: Args) -> Result<Config, ConfigError> {
-    let Args { config, listen, workers, log_level, log_format } = args;
-    let overrides = Overrides { listen, log_level, log_format, workers, ..Overrides::of_environment() };
+    let Args { config, listen, workers, reset_chain, log_level, log_format } = args;
+    let overrides = Overrides { listen, log_level, log_format, workers, reset_chain, ..Overrides::of_environment() };
     match config {
         Some(file) => Config::load(&file, overrides),
         None => Config::without_file(overrides),

@@ -3,11 +3,11 @@
 use super::{Config, section::Section};
 use crate::{gateway::transport::Origins, plugin::settings::Limits};
 
-/// Notes values that do not go together. `defaults` are the limits of a plugin that says nothing else.
-pub fn check(root: &Section<'_, '_>, config: &Config, defaults: &Limits) {
+/// Notes values that do not go together.
+pub fn check(root: &Section<'_, '_>, config: &Config) {
     deadlines(root, config);
     clients(root, config);
-    plugin_limits(root, config, "plugin_defaults", defaults);
+    plugin_limits(root, config, "plugin_defaults", &config.plugin_limits);
     for (n, plugin) in config.plugins.iter().enumerate() {
         plugin_limits(root, config, &format!("plugin[{n}]"), &plugin.limits);
     }
@@ -40,7 +40,8 @@ fn clients(root: &Section<'_, '_>, config: &Config) {
     }
 }
 
-fn plugin_limits(root: &Section<'_, '_>, config: &Config, path: &str, limits: &Limits) {
+/// Notes limits of a plugin that do not go together with each other or the engine's.
+pub fn plugin_limits(root: &Section<'_, '_>, config: &Config, path: &str, limits: &Limits) {
     // what a plugin inherits is a conflict of the defaults, and said once
     let keys = |key: &str, others: &[&str]| -> Vec<String> {
         let mut keys = vec![format!("{path}.limits.{key}"), format!("plugin_defaults.limits.{key}")];

@@ -10,6 +10,7 @@ use crate::{
     gateway::{socketio::Encoding, transport::Origins},
     pattern::Pattern,
     pipeline::chain::Policy,
+    plugin::settings::Limits,
 };
 
 /// Words in a key that say its value is nobody's business.
@@ -19,7 +20,7 @@ const MASK: &str = "***";
 
 /// Every key with its value; keys that may be left out and hold nothing are left out.
 pub fn effective(config: &Config) -> Value {
-    let Config { namespaces, recovery, engine, log, plugins, .. } = config;
+    let Config { namespaces, recovery, registry, log, plugins, .. } = config;
     let format = LogFormat::WORDS.iter().find(|(_, format)| *format == log.format).map(|(word, _)| *word);
     let mut effective = json!({
         "server": server(config),
@@ -32,11 +33,9 @@ pub fn effective(config: &Config) -> Value {
             "log_max_bytes": recovery.log_max_bytes,
         },
         "store": store(config),
-        "engine": {
-            "instances_max": engine.instances_max,
-            "memory_max_bytes": engine.memory_max_bytes,
-            "stack_max_bytes": engine.stack_max_bytes,
-        },
+        "engine": engine(config),
+        "plugin_defaults": { "limits": plugin_limits(&config.plugin_limits) },
+        "registry": { "artifacts_max_bytes": registry.artifacts_max_bytes },
         "log": { "level": log.level, "format": format },
     });
     if !plugins.is_empty() {
@@ -174,30 +173,47 @@ fn store(config: &Config) -> Value {
     })
 }
 
+fn engine(config: &Config) -> Value {
+    let engine = &config.engine;
+    let mut values = json!({
+        "instances_max": engine.instances_max,
+        "memory_max_bytes": engine.memory_max_bytes,
+        "stack_max_bytes": engine.stack_max_bytes,
+        "cache_max_bytes": engine.cache_max_bytes,
+    });
+    if let Some(file) = &engine.cache_key_file {
+        values["cache_key_file"] = file.display().to_string().into();
+    }
+    values
+}
+
 fn plugin(plugin: &PluginConfig) -> Value {
-    let limits = &plugin.limits;
     let policy: Map<String, Value> =
         Kind::ALL.into_iter().zip(plugin.policy).map(|(kind, policy)| (kind.hook().into(), word(policy))).collect();
     json!({
         "name": plugin.name,
-        "file": plugin.file.display().to_string(),
+        "file": plugin.file.as_ref().map(|file| file.display().to_string()),
         "enabled": plugin.enabled,
         "namespaces": patterns(&plugin.namespaces),
         "capabilities": plugin.capabilities.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
         "policy": policy,
-        "limits": {
-            "cpu_ms": ms(limits.cpu),
-            "wall_ms": ms(limits.wall),
-            "init_ms": ms(limits.init),
-            "memory_max_bytes": limits.memory_max_bytes,
-            "output_max_bytes": limits.output_max_bytes,
-            "effects_max": limits.effects_max,
-            "log_lines_max": limits.log_lines_max,
-            "log_line_max_bytes": limits.log_line_max_bytes,
-            "instances_max": limits.instances_max,
-            "instance_wait_ms": ms(limits.instance_wait),
-        },
+        "limits": plugin_limits(&plugin.limits),
         "config": masked(&plugin.config),
+    })
+}
+
+fn plugin_limits(limits: &Limits) -> Value {
+    json!({
+        "cpu_ms": ms(limits.cpu),
+        "wall_ms": ms(limits.wall),
+        "init_ms": ms(limits.init),
+        "memory_max_bytes": limits.memory_max_bytes,
+        "output_max_bytes": limits.output_max_bytes,
+        "effects_max": limits.effects_max,
+        "log_lines_max": limits.log_lines_max,
+        "log_line_max_bytes": limits.log_line_max_bytes,
+        "instances_max": limits.instances_max,
+        "instance_wait_ms": ms(limits.instance_wait),
     })
 }
 

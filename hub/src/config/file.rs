@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Server, WORKERS,
-    check::check,
+    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Registry, Server, WORKERS,
+    check::{check, plugin_limits as check_plugin},
     error::Problem,
     hint,
     section::{Place, Section, Source, to_json, words},
@@ -30,7 +31,7 @@ use crate::{
         names::Names,
         settings::{Capability, Limits as PluginLimits},
     },
-    store,
+    registry, store,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -74,12 +75,41 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let server = server(root, base);
     let limits = limits(root);
     let store = store(root);
-    let engine = engine(root);
-    let (defaults, plugins) = plugins(root, base, &limits);
-    let (namespaces, recovery) = (namespaces(root), recovery(root));
-    let config = Config { server, limits, namespaces, recovery, store, engine, log: log(root), plugins };
-    check(root, &config, &defaults);
+    let engine = engine(root, base);
+    let (plugin_limits, plugins) = plugins(root, base, &limits);
+    let (namespaces, recovery, registry) = (namespaces(root), recovery(root), registry(root));
+    let log = log(root);
+    let config = Config { server, limits, namespaces, recovery, store, engine, registry, log, plugin_limits, plugins };
+    check(root, &config);
     config
+}
+
+/// A plugin of the registry, read as if it stood in a file of its own.
+pub fn placed(config: &Config, name: &str, written: &Map<String, Value>) -> Result<PluginConfig, String> {
+    let mut table = written.clone();
+    table.insert("name".into(), name.into());
+    let text = toml::to_string(&json!({ "plugin": [table] }))
+        .map_err(|error| format!("not a plugin's settings: {error}; leave out what is null"))?;
+    let variables = Variables::default();
+    let source = Source::new(String::new(), &text, &variables);
+    let parsed = DeTable::parse(&text).map_err(|error| error.to_string())?;
+    let root = Section::new(&source, Some(parsed.get_ref()), Place::Text(0), "");
+    let mut placed = None;
+    for section in root.sections("plugin") {
+        let plugin = plugin(&section, None, &config.plugin_limits);
+        section.finish();
+        check_plugin(&root, config, "plugin[0]", &plugin.limits);
+        placed = Some(plugin);
+    }
+    drop(root);
+    let problems = source.problems();
+    match placed {
+        Some(placed) if problems.is_empty() => Ok(PluginConfig { written: written.clone(), ..placed }),
+        _ => {
+            let lines = problems.iter().map(|problem| problem.text.replacen("plugin[0].", "", 1));
+            Err(lines.collect::<Vec<_>>().join("\n"))
+        }
+    }
 }
 
 fn server(root: &Section<'_, '_>, base: &Path) -> Server {
@@ -280,15 +310,38 @@ fn store(root: &Section<'_, '_>) -> store::Limits {
     limits
 }
 
-fn engine(root: &Section<'_, '_>) -> Engine {
+fn engine(root: &Section<'_, '_>, base: &Path) -> Engine {
     let section = root.section("engine");
     let engine = Engine {
         instances_max: section.number("instances_max", ENGINE_INSTANCES, 512) as u32,
         memory_max_bytes: section.count("memory_max_bytes", ENGINE_MEMORY_BYTES, 256 << 20),
         stack_max_bytes: section.count("stack_max_bytes", 65_536..(64 << 20) + 1, 512 << 10),
+        cache_key_file: key_file(&section, base),
+        cache_max_bytes: section.number("cache_max_bytes", 0..64 * GIB + 1, GIB),
     };
     section.finish();
     engine
+}
+
+/// A file with a key, seen from the folder of the file. It is made when it is not there.
+fn key_file(section: &Section<'_, '_>, base: &Path) -> Option<PathBuf> {
+    let what = "a file in a folder that exists, seen from the folder of this file, which is made when it is not there";
+    section.parsed("cache_key_file", what, |text| {
+        let file = base.join(text);
+        let is_in_a_folder = file.parent().is_some_and(|dir| dir.as_os_str().is_empty() || dir.is_dir());
+        Some(file).filter(|file| !text.is_empty() && is_in_a_folder && !file.is_dir())
+    })
+}
+
+fn registry(root: &Section<'_, '_>) -> Registry {
+    let section = root.section("registry");
+    let node = registry::Limits::default();
+    let registry = Registry {
+        artifacts_max_bytes: section.number("artifacts_max_bytes", (1 << 20)..1024 * GIB + 1, node.artifacts_max_bytes),
+        reset: false,
+    };
+    section.finish();
+    registry
 }
 
 fn log(root: &Section<'_, '_>) -> Log {
@@ -315,7 +368,7 @@ fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimit
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut plugins = Vec::new();
     for (n, section) in root.sections("plugin").into_iter().enumerate() {
-        let plugin = plugin(&section, base, &default_limits);
+        let plugin = plugin(&section, Some(base), &default_limits);
         let first = (!plugin.name.is_empty()).then(|| *names.entry(plugin.name.clone()).or_insert(n));
         if let Some(first) = first.filter(|first| *first != n) {
             let at = section.get("name").map_or(section.at(), |f| f.at);
@@ -328,14 +381,14 @@ fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimit
     (default_limits, plugins)
 }
 
-fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> PluginConfig {
+/// `base`: the folder from which its file is seen; `None`: it has none, the registry has it.
+fn plugin(section: &Section<'_, '_>, base: Option<&Path>, limits: &PluginLimits) -> PluginConfig {
     let missing = |key: &'static str, example: &str| {
         if section.get(key).is_none() {
             section.source().wrong(section.at(), format!("{}: missing, write {key} = {example}", section.key(key)));
         }
     };
     missing("name", "\"my-plugin\"");
-    missing("file", "\"my_plugin.wasm\"");
     let is_name = |text: &&str| {
         let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
@@ -343,10 +396,13 @@ fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> Plug
     let what = "a name of 1 to 64 lower-case letters, digits and `-`";
     let name = section.parsed("name", what, |text| Some(text).filter(is_name).map(str::to_owned)).unwrap_or_default();
     let enabled = section.boolean("enabled", true);
-    // one that is not loaded may still be built
-    let is_there = |file: &PathBuf| !enabled || file.is_file();
-    let what = "a .wasm file that exists, seen from the folder of this file";
-    let file = section.parsed("file", what, |text| Some(base.join(text)).filter(is_there)).unwrap_or_default();
+    let file = base.map(|base| {
+        missing("file", "\"my_plugin.wasm\"");
+        // one that is not loaded may still be built
+        let is_there = |file: &PathBuf| !enabled || file.is_file();
+        let what = "a .wasm file that exists, seen from the folder of this file";
+        section.parsed("file", what, |text| Some(base.join(text)).filter(is_there)).unwrap_or_default()
+    });
     let capability = |text: &str| {
         Capability::ALL.into_iter().find(|c| c.as_str() == text).ok_or_else(|| {
             let known = words(Capability::ALL.iter().map(|c| c.as_str()));
@@ -362,6 +418,7 @@ fn plugin(section: &Section<'_, '_>, base: &Path, limits: &PluginLimits) -> Plug
         policy: policy(section),
         limits: plugin_limits(section, limits),
         config: config(section),
+        written: section.written(&["name", "file"]),
     }
 }
 

@@ -67,8 +67,9 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 fn home(name: &str, path: &str) -> Option<String> {
     let path: String = without_indexes(path);
     let mut sample = file::parse(SAMPLE, Path::new("")).ok()?.effective();
-    if path == "plugin_defaults" {
-        sample["plugin_defaults"]["limits"] = sample["plugin"][0]["limits"].take();
+    if path != "plugin_defaults" {
+        // whoever misplaces a plugin's limit means one plugin's
+        sample["plugin_defaults"].take();
     }
     let mut homes = Vec::new();
     collect(&sample, "", name, &mut homes);

@@ -12,7 +12,7 @@ mod variables;
 
 use std::{fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use self::error::{ConfigError, Place, Problem};
 use self::variables::Variables;
@@ -40,7 +40,10 @@ pub struct Config {
     /// `[store]`: what plugins keep.
     pub store: store::Limits,
     pub engine: Engine,
+    pub registry: Registry,
     pub log: Log,
+    /// What a plugin that says nothing else may do.
+    pub plugin_limits: PluginLimits,
     /// In the order of the chain.
     pub plugins: Vec<PluginConfig>,
 }
@@ -139,6 +142,19 @@ pub struct Engine {
     pub instances_max: u32,
     pub memory_max_bytes: usize,
     pub stack_max_bytes: usize,
+    /// What authenticates compiled code; `None`: a key of this process alone, the next one compiles again.
+    pub cache_key_file: Option<PathBuf>,
+    /// Compiled code that is kept.
+    pub cache_max_bytes: u64,
+}
+
+/// `[registry]`: what plugins there are.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// Of all plugins' files together.
+    pub artifacts_max_bytes: u64,
+    /// Whether the file's plugins are taken in place of the chain that the registry has: a flag's matter.
+    pub reset: bool,
 }
 
 /// `[log]`.
@@ -187,7 +203,8 @@ impl LogFormat {
 #[derive(Clone)]
 pub struct PluginConfig {
     pub name: String,
-    pub file: PathBuf,
+    /// `None`: the registry has it.
+    pub file: Option<PathBuf>,
     pub namespaces: Vec<Pattern>,
     pub enabled: bool,
     pub capabilities: Vec<Capability>,
@@ -196,11 +213,13 @@ pub struct PluginConfig {
     pub limits: PluginLimits,
     /// The plugin's own.
     pub config: Value,
+    /// All keys of its table as they were written, without `name` and `file`.
+    pub written: Map<String, Value>,
 }
 
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, file, namespaces, enabled, capabilities, policy, limits, config } = self;
+        let Self { name, file, namespaces, enabled, capabilities, policy, limits, config, written: _ } = self;
         f.debug_struct("PluginConfig")
             .field("name", name)
             .field("file", file)
@@ -221,6 +240,8 @@ pub struct Overrides {
     pub log_level: Option<String>,
     pub log_format: Option<LogFormat>,
     pub workers: Option<usize>,
+    /// Whether the file's plugins are taken in place of the chain that the registry has.
+    pub reset_chain: bool,
     /// Variables of the environment with their values; below the others here.
     pub variables: Vec<(String, String)>,
 }
@@ -260,9 +281,22 @@ impl Config {
         Self::parse("", std::path::Path::new("hub.toml"), overrides)
     }
 
+    /// Checks what is written of a plugin that the registry has, as if it stood in the file.
+    ///
+    /// # Errors
+    /// With everything that is wrong, one line each: a key's path from the plugin's table on, and what would be right.
+    pub fn placed(&self, name: &str, written: &Map<String, Value>) -> Result<PluginConfig, String> {
+        file::placed(self, name, written)
+    }
+
     /// What is in force, as it would stand in a file: without what looks like a secret.
     pub fn effective(&self) -> Value {
         effective::effective(self)
+    }
+
+    /// A value without what its keys call a secret.
+    pub fn masked(value: &Value) -> Value {
+        effective::masked(value)
     }
 
     /// The same for the log: each table by its name, with its values as `key=value`.
@@ -277,6 +311,7 @@ impl Config {
     fn under(mut self, overrides: Overrides) -> Self {
         self.server.listen = overrides.listen.unwrap_or(self.server.listen);
         self.server.workers = overrides.workers.or(self.server.workers);
+        self.registry.reset = overrides.reset_chain;
         self.log.level = overrides.log_level.unwrap_or(self.log.level);
         self.log.format = overrides.log_format.unwrap_or(self.log.format);
         self

@@ -72,6 +72,8 @@ impl<'a> Source<'a> {
     pub fn problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|(at, _)| *at);
+        // a value that is read twice is wrong once
+        problems.dedup();
         problems.into_iter().map(|(_, problem)| problem).collect()
     }
 }
@@ -125,6 +127,18 @@ impl<'s, 'a> Section<'s, 'a> {
         }
         let (_, value) = self.table?.iter().find(|(k, _)| k.get_ref() == key)?;
         Some(Found { value: value.get_ref(), at: Place::of(value), path: self.key(key) })
+    }
+
+    /// Everything that is written in it, but for some keys.
+    pub fn written(&self, without: &[&str]) -> serde_json::Map<String, serde_json::Value> {
+        let entries = self.table.into_iter().flat_map(|table| table.iter());
+        let entries = entries.filter(|(key, _)| !without.contains(&key.get_ref().as_ref()));
+        let value = |(key, value): (&Spanned<_>, &'s Spanned<DeValue<'a>>)| {
+            let key: &std::borrow::Cow<'_, str> = key.get_ref();
+            let found = Found { value: value.get_ref(), at: Place::of(value), path: self.key(key) };
+            (key.to_string(), to_json(&found, self.source))
+        };
+        entries.map(value).collect()
     }
 
     /// Where a value is written, by its path: `plugin[2].limits.cpu_ms`. Asked of the root.

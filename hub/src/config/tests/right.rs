@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::{File, PLUGIN, base, parse};
 use crate::{
     config::{Config, ConfigError, LogFormat, Overrides},
@@ -87,6 +89,11 @@ allow = ["/", "/room-*"]
 instances_max = 301
 memory_max_bytes = 33_554_432
 stack_max_bytes = 131_072
+cache_key_file = "node.key"
+cache_max_bytes = 2021
+
+[registry]
+artifacts_max_bytes = 2_000_000
 
 [log]
 level = "warn,hub::plugin=debug"
@@ -187,6 +194,8 @@ fn every_key_counts() {
     assert_eq!(format!("{:?}", config.namespaces.allow), r#"["/", "/room-*"]"#);
     let engine = &config.engine;
     assert_eq!((engine.instances_max, engine.memory_max_bytes, engine.stack_max_bytes), (301, 32 << 20, 128 << 10));
+    assert_eq!((&engine.cache_key_file, engine.cache_max_bytes), (&Some(base().join("node.key")), 2021));
+    assert_eq!(config.registry.artifacts_max_bytes, 2_000_000);
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,hub::plugin=debug", LogFormat::Json));
 }
 
@@ -195,7 +204,7 @@ fn every_key_of_a_plugin_counts() {
     let config = parse(EVERYTHING).unwrap();
     let [rooms, later] = &config.plugins[..] else { panic!("{} plugins", config.plugins.len()) };
     assert_eq!((rooms.name.as_str(), rooms.enabled), ("rooms-2", true));
-    assert_eq!(rooms.file, base().join("Cargo.toml"));
+    assert_eq!(rooms.file, Some(base().join("Cargo.toml")));
     assert_eq!(format!("{:?}", rooms.namespaces), r#"["/room-*"]"#);
     assert_eq!(rooms.capabilities, [Capability::Orders, Capability::Identity]);
     let rejects = Kind::ALL.map(|kind| rooms.policy[kind as usize] == Policy::Reject);
@@ -241,7 +250,21 @@ fn the_log_has_a_line_for_each_table() {
     .unwrap();
     let lines = config.lines();
     let sections: Vec<&str> = lines.iter().map(|(section, _)| &**section).collect();
-    assert_eq!(sections, ["engine", "limits", "log", "namespaces", "plugin[0]", "recovery", "server", "store"]);
+    assert_eq!(
+        sections,
+        [
+            "engine",
+            "limits",
+            "log",
+            "namespaces",
+            "plugin[0]",
+            "plugin_defaults",
+            "recovery",
+            "registry",
+            "server",
+            "store"
+        ]
+    );
     let values = |section: &str| &lines.iter().find(|(name, _)| name == section).unwrap().1;
     assert_eq!(values("log"), "format=json level=info");
     assert_eq!(values("namespaces"), "allow=[/]");
@@ -333,4 +356,39 @@ fn the_readme_names_every_limit() {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in README.md");
         }
     }
+}
+
+#[test]
+fn what_the_registry_has_of_a_plugin_is_read_as_if_it_stood_in_a_file() {
+    let config = parse("[plugin_defaults.limits]\ncpu_ms = 7\n").unwrap();
+    let written = |value: Value| value.as_object().cloned().unwrap();
+    let settings = written(json!({
+        "namespaces": ["/room-*"], "policy": { "on_join": "skip" }, "limits": { "wall_ms": 500 },
+        "config": { "words": ["a"], "deep": { "n": 1.5, "on": true } },
+    }));
+    let placed = config.placed("rooms", &settings).unwrap();
+    assert_eq!((placed.name.as_str(), &placed.file, placed.enabled), ("rooms", &None, true));
+    assert_eq!((placed.limits.cpu.as_millis(), placed.limits.wall.as_millis()), (7, 500));
+    assert_eq!((&placed.config, &placed.written), (&settings["config"], &settings));
+    let wrong = |name: &str, value: Value| config.placed(name, &written(value)).err().unwrap();
+    assert_eq!(
+        wrong("rooms", json!({ "polcy": "skip", "limits": { "cpu_ms": 0 }, "capabilities": ["storage"] })),
+        "capabilities[0]: expected \"identity\", \"credentials\", \"orders\" or \"store\", found \"storage\"\n\
+         polcy: unknown key, did you mean `policy`?\n\
+         limits.cpu_ms: expected milliseconds from 1 to 10000, found 0"
+    );
+    assert_eq!(
+        wrong("Rooms", json!({})),
+        "name: expected a name of 1 to 64 lower-case letters, digits and `-`, found \"Rooms\""
+    );
+    assert_eq!(
+        wrong("rooms", json!({ "file": "a.wasm" })),
+        "file: unknown key, known here are capabilities, config, enabled, limits, name, namespaces, policy"
+    );
+    let nothing = wrong("rooms", json!({ "config": { "a": null } }));
+    assert!(nothing.ends_with("leave out what is null"), "{nothing}");
+    assert_eq!(
+        wrong("rooms", json!({ "limits": { "cpu_ms": 3000 } })),
+        "limits.cpu_ms: cpu_ms (3000) must be at most wall_ms (2000)"
+    );
 }
