@@ -7,7 +7,7 @@ use hub::{
     gateway::socketio::{Codec, Encoding, PacketLimits},
     pipeline::{
         Pipeline,
-        chain::{Chains, Link, Matches, Policy},
+        chain::{Chains, Current, Link, Matches, Policy},
         transaction::Limits,
     },
     plugin::{Engine, settings::Settings},
@@ -39,7 +39,7 @@ pub async fn pipeline(engine: &Engine, plugins: Vec<(Vec<u8>, Settings)>) -> any
     ));
     let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 100, effects_max: 1000 };
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
-    Ok(Pipeline::new(Chains::new(1, links, 10), limits, rooms, store))
+    Ok(Pipeline::new(Current::new(Chains::new(1, links, 10)), limits, rooms, store))
 }
 
 /// CPU time of this thread so far.

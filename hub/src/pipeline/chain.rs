@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
+use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 
 use super::call::{Call, Event};
@@ -107,6 +108,31 @@ pub struct Chains {
     links: Vec<(Matches, Link)>,
     by_namespace: RwLock<HashMap<Text, Arc<Chain>>>,
     namespaces_max: usize,
+}
+
+/// The chains in force. Clones are one: of who swaps them and of who runs events down them.
+#[derive(Clone)]
+pub struct Current(Arc<ArcSwap<Chains>>);
+
+impl Current {
+    pub fn new(chains: Chains) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(chains)))
+    }
+
+    /// The revision that events take now.
+    pub fn get(&self) -> Arc<Chains> {
+        self.0.load_full()
+    }
+
+    /// The chain that an event of this namespace takes now.
+    pub fn of(&self, namespace: &Text) -> Arc<Chain> {
+        self.0.load().of(namespace)
+    }
+
+    /// Events take these from now on; those under way end on the chains that they began with.
+    pub fn swap(&self, chains: Chains) {
+        self.0.store(Arc::new(chains));
+    }
 }
 
 impl Chains {

@@ -9,11 +9,9 @@ pub mod transaction;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use self::{
     call::{Context, Event, Rooms},
-    chain::Chains,
+    chain::Current,
     refusal::{Code, Refusal},
     transaction::{Limits, Performed, Transaction},
 };
@@ -28,7 +26,7 @@ const TRIES_MAX: usize = 3;
 
 /// Runs root events down the current chains.
 pub struct Pipeline {
-    chains: ArcSwap<Chains>,
+    chains: Current,
     limits: Limits,
     rooms: Arc<dyn Rooms>,
     store: Arc<dyn Store>,
@@ -80,13 +78,8 @@ impl Decision {
 
 impl Pipeline {
     /// A pipeline over `chains`; `rooms` is the membership on the log, `store` what plugins keep.
-    pub fn new(chains: Chains, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>) -> Self {
-        Self { chains: ArcSwap::from_pointee(chains), limits, rooms, store }
-    }
-
-    /// The revision that events take now.
-    pub fn chains(&self) -> Arc<Chains> {
-        self.chains.load_full()
+    pub fn new(chains: Current, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>) -> Self {
+        Self { chains, limits, rooms, store }
     }
 
     /// Runs a root event of `subject`. `ack` is the number under which the client waits for an answer.
@@ -125,7 +118,7 @@ impl Pipeline {
         ack: Option<i64>,
         runs_order: bool,
     ) -> Decision {
-        let chain = self.chains.load().of(namespace);
+        let chain = self.chains.of(namespace);
         let context = Context {
             namespace: namespace.clone(),
             subject: subject.cloned(),
