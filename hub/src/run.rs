@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,21 +18,19 @@ use crate::{
     bus::MemoryBus,
     config::{Config, PluginConfig},
     delivery::{Delivery, LogLimits, RetainedLimits},
-    event::Text,
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
         transport::{self, CloseReason, Transport},
     },
     node::{Node, SessionSettings},
-    pipeline::{
-        Pipeline,
-        chain::{Chains, Link, Matches},
-        transaction::Limits,
-    },
+    pipeline::{Pipeline, transaction::Limits},
     plugin::{
         Engine, EngineSettings, WasmPlugin,
-        settings::{Capability, Settings},
+        cache::{CacheKey, CodeCache},
+        settings::Capability,
     },
+    registry::{self, LocalRegistry, MemoryRegistry, Registry},
+    rollout::{self, Rollout},
     store::{LocalStore, Store},
 };
 
@@ -47,8 +44,10 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let chains = load_chains(&config).await?;
-    let plugins = chains.plugins().count();
+    let config = Arc::new(config);
+    make_data_dir(&config)?;
+    let takes_file = config.registry.reset;
+    let rollout = Arc::new(Rollout::open(engine(&config)?, open_registry(&config)?, config.clone(), takes_file).await?);
     let (bus, reader) = MemoryBus::new(config.limits.bus_queue_max_bytes, config.limits.bus_append_timeout);
     let app = SocketIo::new(socketio_settings(&config));
     let delivery = Arc::new(Delivery::new(
@@ -72,7 +71,7 @@ pub async fn run(
         effects_max: config.limits.effects_max,
     };
     let store = open_store(&config)?;
-    let pipeline = Pipeline::new(chains, limits, delivery.clone(), store.clone());
+    let pipeline = Pipeline::new(rollout.chains(), limits, delivery.clone(), store.clone());
     let sessions = SessionSettings { window: config.recovery.window, suspended_max: config.recovery.suspended_max };
     let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max, sessions);
     app.set_handler(node.clone());
@@ -85,7 +84,8 @@ pub async fn run(
     let ready = Arc::new(AtomicBool::new(true));
     let router = router(&config, &transport, ready.clone());
     let address = listener.local_addr().context("the listener has no address")?;
-    tracing::info!(%address, path = %config.server.path, plugins, "ready");
+    let (revision, plugins) = (rollout.current().number, rollout.status().iter().filter(|p| p.enabled).count());
+    tracing::info!(%address, path = %config.server.path, revision, plugins, "ready");
     let settings = transport.settings().clone();
     let stopping = {
         let (transport, delivery, node) = (transport.clone(), delivery.clone(), node.clone());
@@ -117,6 +117,11 @@ pub async fn run(
     Ok(())
 }
 
+fn make_data_dir(config: &Config) -> anyhow::Result<()> {
+    let Some(dir) = &config.server.data_dir else { return Ok(()) };
+    std::fs::create_dir_all(dir).with_context(|| format!("server.data_dir: cannot make `{}`", dir.display()))
+}
+
 /// What plugins keep: in `store.redb` of the data folder, or for this process only.
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let limits = config.store;
@@ -127,7 +132,6 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         }
         return Ok(Arc::new(LocalStore::in_memory(limits)));
     };
-    std::fs::create_dir_all(dir).with_context(|| format!("server.data_dir: cannot make `{}`", dir.display()))?;
     let store = LocalStore::open(&dir.join("store.redb"), limits).context("server.data_dir")?;
     tracing::info!(data_dir = %dir.display(), "store opened");
     Ok(Arc::new(store))
@@ -146,49 +150,44 @@ fn router(config: &Config, transport: &Arc<Transport<SocketIo>>, ready: Arc<Atom
     }
 }
 
-/// Loads every enabled plugin and puts the chains together.
-async fn load_chains(config: &Config) -> anyhow::Result<Chains> {
+/// The plugin engine, with its cache of compiled code where there is a folder for it.
+fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let Config { engine: settings, server, .. } = config;
     let engine = Engine::new(&EngineSettings {
-        instances_max: config.engine.instances_max,
-        memory_max_bytes: config.engine.memory_max_bytes,
-        stack_max_bytes: config.engine.stack_max_bytes,
+        instances_max: settings.instances_max,
+        memory_max_bytes: settings.memory_max_bytes,
+        stack_max_bytes: settings.stack_max_bytes,
     })
     .map_err(|error| anyhow::anyhow!("the plugin engine does not start: {error:#}"))?;
-    let mut links = Vec::new();
-    for plugin in config.plugins.iter().filter(|p| p.enabled) {
-        let loaded = load_plugin(&engine, plugin).await?;
-        tracing::info!(
-            plugin = %plugin.name, version = %crate::pipeline::chain::Plugin::version(&*loaded),
-            sha256 = loaded.sha256(), "plugin loaded"
-        );
-        let (namespaces, own) = (plugin.namespaces.clone(), loaded.clone());
-        let matches: Matches =
-            Box::new(move |name| namespaces.iter().any(|p| p.matches(name)) && own.wants_namespace(name));
-        links.push((matches, Link { plugin: loaded, policy: plugin.policy }));
-    }
-    Ok(Chains::new(1, links, config.limits.namespaces_max))
+    let Some(dir) = &server.data_dir else { return Ok(engine) };
+    let key = match &settings.cache_key_file {
+        Some(file) => {
+            CacheKey::open(file).with_context(|| format!("engine.cache_key_file: cannot use `{}`", file.display()))?
+        }
+        None => CacheKey::random().context("the system has no randomness")?,
+    };
+    let cache = CodeCache::open(dir.join("code"), key, settings.cache_max_bytes).context("server.data_dir")?;
+    Ok(engine.with_cache(cache))
 }
 
-/// Reads and loads one plugin.
+/// Plugins' files and the chain's revisions: in `registry` of the data folder, or for this process only.
+fn open_registry(config: &Config) -> anyhow::Result<Arc<dyn Registry>> {
+    let limits =
+        registry::Limits { artifacts_max_bytes: config.registry.artifacts_max_bytes, ..registry::Limits::default() };
+    match &config.server.data_dir {
+        Some(dir) => Ok(Arc::new(LocalRegistry::open(&dir.join("registry"), limits).context("server.data_dir")?)),
+        None => Ok(Arc::new(MemoryRegistry::new(limits))),
+    }
+}
+
+/// Reads and loads one plugin of a config.
 ///
 /// # Errors
 /// With the plugin's name, and what would be right.
 pub async fn load_plugin(engine: &Engine, plugin: &PluginConfig) -> anyhow::Result<Arc<WasmPlugin>> {
-    let bytes = read_plugin(&plugin.file).await.with_context(|| format!("plugin `{}`", plugin.name))?;
-    let settings = Settings {
-        name: Text::from(&*plugin.name),
-        config: plugin.config.to_string(),
-        capabilities: plugin.capabilities.clone(),
-        limits: plugin.limits.clone(),
-    };
-    Ok(Arc::new(engine.load(bytes, settings).await?))
-}
-
-async fn read_plugin(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let size = tokio::fs::metadata(file).await.with_context(|| format!("cannot read `{}`", file.display()))?.len();
-    let max = crate::plugin::artifact::FILE_MAX_BYTES as u64;
-    anyhow::ensure!(size <= max, "`{}` has {size} bytes, allowed are {max}", file.display());
-    tokio::fs::read(file).await.with_context(|| format!("cannot read `{}`", file.display()))
+    let file = plugin.file.as_deref().with_context(|| format!("plugin `{}` has no file", plugin.name))?;
+    let bytes = rollout::read_file(file).await.with_context(|| format!("plugin `{}`", plugin.name))?;
+    Ok(Arc::new(engine.load(bytes, rollout::start_settings(plugin)).await?))
 }
 
 fn socketio_settings(config: &Config) -> socketio::Settings {

@@ -1,0 +1,145 @@
+//! The first chain of a node: the registry's, or that of `hub.toml`.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use bytes::Bytes;
+
+use super::{
+    active::{self, Active},
+    described,
+};
+use crate::{
+    config::Config,
+    pipeline::chain::Chains,
+    plugin::{Engine, artifact::FILE_MAX_BYTES},
+    registry::{Artifact, Placed, Proposal, Registry, Revision},
+};
+
+/// Who a revision is of that a config has made.
+const WHO: &str = "hub.toml";
+
+/// The chain that a node starts with.
+pub async fn open(
+    engine: &Engine,
+    registry: &dyn Registry,
+    config: &Config,
+    takes_file: bool,
+) -> anyhow::Result<(Active, Chains)> {
+    let head = registry.head().await.context("the registry is not read")?;
+    let file = plugins(registry, config).await?;
+    let (plugins, base, why) = match head {
+        Some(head) if !takes_file => {
+            tell_differences(&head, &file);
+            return in_force(engine, registry, config, head).await;
+        }
+        Some(head) if head.plugins == file => return in_force(engine, registry, config, head).await,
+        Some(head) => (file, head.number, "--reset-chain"),
+        None => (file, 0, "the first chain"),
+    };
+    let codes = active::compile(engine, registry, config, &plugins, None).await?;
+    let running = active::start(engine, codes, None).await?;
+    let proposal = Proposal { plugins, who: WHO.into(), why: why.into() };
+    let revision = registry.commit(base, proposal).await.context("the first chain is not kept")?;
+    Ok(finish(config, revision, running))
+}
+
+async fn in_force(
+    engine: &Engine,
+    registry: &dyn Registry,
+    config: &Config,
+    revision: Revision,
+) -> anyhow::Result<(Active, Chains)> {
+    let started = async {
+        let codes = active::compile(engine, registry, config, &revision.plugins, None).await?;
+        active::start(engine, codes, None).await
+    };
+    let running = started.await.with_context(|| {
+        let number = revision.number;
+        format!("revision {number} of the chain does not start (`serve --reset-chain` takes the config's plugins)")
+    })?;
+    Ok(finish(config, revision, running))
+}
+
+fn finish(config: &Config, revision: Revision, running: Vec<active::Running>) -> (Active, Chains) {
+    for plugin in revision.plugins.iter() {
+        let (name, version, sha256) = (&plugin.name, &plugin.version, plugin.sha256);
+        tracing::info!(plugin = %name, version = %version, %sha256, "plugin loaded");
+    }
+    let active = Active { revision: Arc::new(revision), running };
+    let chains = active.chains(config.limits.namespaces_max);
+    (active, chains)
+}
+
+/// What the config's `[[plugin]]` tables say, with their files in the registry.
+async fn plugins(registry: &dyn Registry, config: &Config) -> anyhow::Result<Vec<Placed>> {
+    let mut plugins = Vec::with_capacity(config.plugins.len());
+    for plugin in &config.plugins {
+        let Some(file) = &plugin.file else { continue };
+        if !plugin.enabled && !file.is_file() {
+            tracing::info!(plugin = %plugin.name, file = %file.display(), "off, and its file is not there: left out");
+            continue;
+        }
+        let name = || format!("plugin `{}`", plugin.name);
+        let bytes = Bytes::from(read_file(file).await.with_context(name)?);
+        let signature = read_signature(file).await.with_context(name)?;
+        active::check_signature(config, &bytes, signature.as_deref()).with_context(name)?;
+        let artifact = active::parse(bytes.clone(), &plugin.name).await?;
+        let sha256 = registry.put(Artifact { bytes, signature }).await.with_context(name)?;
+        let version = described(sha256, &artifact).version;
+        plugins.push(Placed { name: plugin.name.clone(), sha256, version, written: plugin.written.clone() });
+    }
+    Ok(plugins)
+}
+
+/// A plugin's file, if it is not larger than any may be.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn read_file(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let size = tokio::fs::metadata(file).await.with_context(|| format!("cannot read `{}`", file.display()))?.len();
+    let max = FILE_MAX_BYTES as u64;
+    anyhow::ensure!(size <= max, "`{}` has {size} bytes, allowed are {max}", file.display());
+    tokio::fs::read(file).await.with_context(|| format!("cannot read `{}`", file.display()))
+}
+
+/// The signature beside a file, if there is one.
+async fn read_signature(file: &Path) -> anyhow::Result<Option<String>> {
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".minisig");
+    match tokio::fs::read_to_string(&beside).await {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", Path::new(&beside).display())),
+    }
+}
+
+/// Says where the config and the chain in force are not one: the registry is the truth.
+fn tell_differences(head: &Revision, file: &[Placed]) {
+    if file.is_empty() || head.plugins == *file {
+        return;
+    }
+    let mut differences = Vec::new();
+    for plugin in file {
+        match head.plugins.iter().find(|other| other.name == plugin.name) {
+            None => differences.push(format!("`{}` is not in the chain", plugin.name)),
+            Some(other) if other.sha256 != plugin.sha256 => {
+                differences.push(format!("`{}` has another file", plugin.name))
+            }
+            Some(other) if other.written != plugin.written => {
+                differences.push(format!("`{}` has other settings", plugin.name));
+            }
+            Some(_) => {}
+        }
+    }
+    let extra = head.plugins.iter().filter(|plugin| file.iter().all(|other| other.name != plugin.name));
+    differences.extend(extra.map(|plugin| format!("`{}` is in the chain alone", plugin.name)));
+    if differences.is_empty() {
+        differences.push("the order".into());
+    }
+    tracing::warn!(
+        revision = head.number,
+        differences = differences.join(", "),
+        "the config's plugins are not those in force: the registry's chain holds; `serve --reset-chain` takes the config's"
+    );
+}
