@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -118,6 +119,23 @@ impl Disk {
         self.with(|database| {
             let records = database.begin_read()?.open_table(RECORDS)?;
             Ok(records.get(key)?.map(|kept| kept.value()[END_BYTES..].into()))
+        })
+    }
+
+    /// Up to `max` keys that begin with `prefix`, those behind `after`, in their order.
+    pub(super) fn keys(&self, prefix: &[u8], after: Option<&Key>, max: usize) -> Result<Vec<Key>, DiskError> {
+        self.with(|database| {
+            let records = database.begin_read()?.open_table(RECORDS)?;
+            let from = after.map_or(Bound::Included(prefix), |key| Bound::Excluded(&*key.bytes));
+            let mut found = Vec::new();
+            for row in records.range::<&[u8]>((from, Bound::Unbounded))?.take(max) {
+                let (key, _) = row?;
+                if !key.value().starts_with(prefix) {
+                    break;
+                }
+                found.extend(Key::from_bytes(key.value()));
+            }
+            Ok(found)
         })
     }
 

@@ -20,6 +20,8 @@ use crate::event::now_ms;
 
 /// Keys whose time has come that one commit or one write of the file takes away.
 const EXPIRED_AT_ONCE: usize = 256;
+/// Keys that one step of a purge takes away.
+const PURGED_AT_ONCE: usize = 1024;
 /// How long the writer waits after an error before it tries again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -133,6 +135,28 @@ impl LocalStore {
         }
     }
 
+    /// Waits for room and until nobody else commits.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, StoreError> {
+        let deadline = Instant::now() + self.shared.limits.backlog_timeout;
+        self.room_in_backlog(deadline).await?;
+        let turn = tokio::time::timeout_at(deadline.into(), self.shared.commits.clone().lock_owned()).await;
+        turn.map_err(|_| StoreError::Unavailable("others' writes took too long".into()))
+    }
+
+    /// Deletes those of the keys that hold anything, in one commit, and gives how many that were.
+    async fn take_away(&self, keys: &[Key]) -> Result<u64, StoreError> {
+        let _turn = self.turn().await?;
+        let mut changes = Vec::new();
+        for key in keys {
+            if let Some(bytes) = self.shared.read(key)? {
+                changes.push(Change { key: key.clone(), old_bytes: bytes.len(), kept: None });
+            }
+        }
+        let count = changes.len() as u64;
+        self.shared.commit(changes);
+        Ok(count)
+    }
+
     /// Applies the writes one after the other; several may change one key.
     fn check(&self, writes: Vec<Write>) -> Result<Vec<Change>, StoreError> {
         let limits = &self.shared.limits;
@@ -209,6 +233,13 @@ impl Shared {
         // what leaves `recent` is in the file already
         let Some(disk) = &self.disk else { return Ok(None) };
         disk.read(&key.bytes).map_err(DiskError::into_store)
+    }
+
+    /// Keys with this beginning that hold something and may not be in the file.
+    fn recent_keys(&self, prefix: &[u8]) -> Vec<Key> {
+        let state = self.state.lock();
+        let held = state.recent.iter().filter(|(key, recent)| key.bytes.starts_with(prefix) && recent.kept.is_some());
+        held.map(|(key, _)| key.clone()).collect()
     }
 
     fn commit(&self, changes: Vec<Change>) {
@@ -378,12 +409,7 @@ impl Store for LocalStore {
 
     fn prepare(&self, writes: Vec<Write>) -> Doing<'_, Box<dyn Prepared>> {
         Box::pin(async move {
-            let deadline = Instant::now() + self.shared.limits.backlog_timeout;
-            self.room_in_backlog(deadline).await?;
-            let turn = tokio::time::timeout_at(deadline.into(), self.shared.commits.clone().lock_owned()).await;
-            let Ok(turn) = turn else {
-                return Err(StoreError::Unavailable("others' writes took too long".into()));
-            };
+            let turn = self.turn().await?;
             let changes = self.check(writes)?;
             let prepared = LocalPrepared { shared: self.shared.clone(), changes, _turn: turn };
             Ok(Box::new(prepared) as Box<dyn Prepared>)
@@ -392,6 +418,28 @@ impl Store for LocalStore {
 
     fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32> {
         Box::pin(async move { Ok(self.meters.add(key, window_ms, now_ms())) })
+    }
+
+    fn purge<'a>(&'a self, plugin: &'a str, namespace: Option<&'a str>) -> Doing<'a, u64> {
+        Box::pin(async move {
+            let prefix = Key::prefix(plugin, namespace);
+            self.meters.forget(&prefix);
+            let mut purged = 0;
+            // what may not be in the file comes first: all that was there before is found in the file then
+            for keys in self.shared.recent_keys(&prefix).chunks(PURGED_AT_ONCE) {
+                purged += self.take_away(keys).await?;
+            }
+            let Some(disk) = &self.shared.disk else { return Ok(purged) };
+            let mut last = None;
+            loop {
+                let keys = disk.keys(&prefix, last.as_ref(), PURGED_AT_ONCE).map_err(DiskError::into_store)?;
+                if keys.is_empty() {
+                    return Ok(purged);
+                }
+                purged += self.take_away(&keys).await?;
+                last = keys.into_iter().next_back();
+            }
+        })
     }
 
     fn epoch(&self) -> u64 {

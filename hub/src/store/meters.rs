@@ -46,6 +46,11 @@ impl Meters {
         counts.insert(key.clone(), Meter { count: 1, ends_ms: now_ms.saturating_add(window_ms) });
         1
     }
+
+    /// Forgets all whose keys begin so.
+    pub(super) fn forget(&self, prefix: &[u8]) {
+        self.counts.lock().retain(|key, _| !key.bytes.starts_with(prefix));
+    }
 }
 
 #[cfg(test)]

@@ -33,14 +33,20 @@ pub struct Key {
 impl Key {
     /// No two scopes share a prefix: both texts come with their length before them.
     pub fn new(scope: &Scope, key: &str) -> Self {
-        let mut bytes = Vec::with_capacity(8 + scope.plugin.len() + scope.namespace.len() + key.len());
-        for text in [&scope.plugin, &scope.namespace] {
-            bytes.extend((text.len() as u32).to_be_bytes());
-            bytes.extend(text.as_bytes());
-        }
+        let mut bytes = Self::prefix(&scope.plugin, Some(&scope.namespace));
         let scope_len = bytes.len();
         bytes.extend(key.as_bytes());
         Self { bytes: bytes.into(), scope_len }
+    }
+
+    /// How all keys of a plugin begin, in one namespace or in all.
+    fn prefix(plugin: &str, namespace: Option<&str>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for text in [Some(plugin), namespace].into_iter().flatten() {
+            bytes.extend((text.len() as u32).to_be_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        bytes
     }
 
     /// A key as it was kept; `None` when it is none.
@@ -127,6 +133,11 @@ pub trait Store: Send + Sync {
     /// Counts one and gives the count of the window so far, which began with its first count. Performed at once, and
     /// forgotten when the process ends.
     fn meter<'a>(&'a self, key: &'a Key, window_ms: u64) -> Doing<'a, u32>;
+
+    /// Takes away all that a plugin keeps, in one namespace or in all, its counters too, and gives how many keys that were.
+    /// Done in steps, each of them a commit: what is written meanwhile may stay, and who is stopped in between has taken
+    /// away a part.
+    fn purge<'a>(&'a self, plugin: &'a str, namespace: Option<&'a str>) -> Doing<'a, u64>;
 
     /// The number of this life of the store: greater than that of any earlier one, which may have lost its last commits.
     fn epoch(&self) -> u64;

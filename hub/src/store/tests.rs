@@ -83,6 +83,7 @@ suite!(
     increments_at_once_all_count,
     limits_have_names,
     a_key_ends_when_its_time_has_come,
+    a_purge_takes_one_plugins_keys_and_no_others,
 );
 
 async fn a_commit_is_whole_or_not_at_all(store: &LocalStore) {
@@ -179,6 +180,40 @@ async fn a_key_ends_when_its_time_has_come(store: &LocalStore) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the expired key still takes up room: {} bytes", store.used_bytes(&scope("/")));
+}
+
+async fn a_purge_takes_one_plugins_keys_and_no_others(store: &LocalStore) {
+    let scope_of = |plugin: &str, namespace: &str| Scope { plugin: plugin.into(), namespace: namespace.into() };
+    let put = async |plugin: &str, namespace: &str, key: &str| {
+        let op = Op::Set { value: "x".into(), ttl_ms: None };
+        commit(store, vec![Write { key: Key::new(&scope_of(plugin, namespace), key), op }]).await.unwrap();
+    };
+    let holds = async |plugin: &str, namespace: &str, key: &str| {
+        store.get(&Key::new(&scope_of(plugin, namespace), key)).await.unwrap().is_some()
+    };
+    for n in 0..30 {
+        put("chat", "/a", &n.to_string()).await;
+        put("chat", "/b", &n.to_string()).await;
+    }
+    store.sync().await.unwrap();
+    put("chat", "/a", "late").await;
+    commit(store, vec![Write { key: Key::new(&scope_of("chat", "/a"), "0"), op: Op::Delete }]).await.unwrap();
+    // another one's name that begins alike
+    put("chat2", "/a", "x").await;
+    put("cha", "/a", "x").await;
+    store.meter(&Key::new(&scope_of("chat", "/a"), "m"), 60_000).await.unwrap();
+    assert_eq!(store.purge("chat", Some("/a")).await, Ok(30));
+    assert_eq!(store.purge("chat", Some("/a")).await, Ok(0), "nothing is left");
+    assert!(!holds("chat", "/a", "7").await && !holds("chat", "/a", "late").await);
+    assert_eq!(store.used_bytes(&scope_of("chat", "/a")), 0);
+    assert_eq!(store.meter(&Key::new(&scope_of("chat", "/a"), "m"), 60_000).await, Ok(1), "counting begins anew");
+    assert!(holds("chat", "/b", "7").await, "another namespace");
+    assert!(holds("chat2", "/a", "x").await && holds("cha", "/a", "x").await, "other plugins");
+    put("chat", "/a", "again").await;
+    assert_eq!(store.purge("chat", None).await, Ok(31), "all namespaces");
+    store.sync().await.unwrap();
+    assert!(!holds("chat", "/b", "7").await && !holds("chat", "/a", "again").await);
+    assert_eq!(store.purge("nobody", None).await, Ok(0));
 }
 
 #[tokio::test]
