@@ -18,7 +18,8 @@ const SECRET_WORDS: [&str; 6] = ["secret", "token", "password", "passphrase", "k
 /// What stands in its place.
 const MASK: &str = "***";
 
-/// Every key with its value; keys that may be left out and hold nothing are left out.
+/// Every key with its value; keys that may be left out and hold nothing are left out, and so are the hashes of tokens with
+/// their tables.
 pub fn effective(config: &Config) -> Value {
     let Config { namespaces, recovery, registry, log, plugins, .. } = config;
     let format = LogFormat::WORDS.iter().find(|(_, format)| *format == log.format).map(|(word, _)| *word);
@@ -37,6 +38,7 @@ pub fn effective(config: &Config) -> Value {
         "plugin_defaults": { "limits": plugin_limits(&config.plugin_limits) },
         "registry": { "artifacts_max_bytes": registry.artifacts_max_bytes },
         "log": { "level": log.level, "format": format },
+        "admin": admin(config),
     });
     if !plugins.is_empty() {
         effective["plugin"] = plugins.iter().map(plugin).collect();
@@ -185,6 +187,23 @@ fn engine(config: &Config) -> Value {
         values["cache_key_file"] = file.display().to_string().into();
     }
     values
+}
+
+fn admin(config: &Config) -> Value {
+    let admin = &config.admin;
+    let mut table = json!({
+        "connections_max": admin.connections_max,
+        "upload_max_bytes": admin.upload_max_bytes,
+        "body_max_bytes": admin.body_max_bytes,
+        "body_timeout_ms": ms(admin.body_timeout),
+        "page_max": admin.page_max,
+        "asks_max": admin.asks_max,
+        "ask_timeout_max_ms": ms(admin.ask_timeout_max),
+    });
+    if let Some(listen) = admin.listen {
+        table["listen"] = json!(listen.to_string());
+    }
+    table
 }
 
 fn plugin(plugin: &PluginConfig) -> Value {

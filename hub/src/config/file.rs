@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Registry, Server, WORKERS,
+    Admin, AdminToken, Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Registry,
+    Role, Server, WORKERS,
     check::{check, plugin_limits as check_plugin},
     error::Problem,
     hint,
@@ -28,10 +29,12 @@ use crate::{
     pattern::Pattern,
     pipeline::chain::Policy,
     plugin::{
+        artifact::FILE_MAX_BYTES,
         names::Names,
         settings::{Capability, Limits as PluginLimits},
     },
-    registry, store,
+    registry::{self, Digest},
+    store,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -78,8 +81,9 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let engine = engine(root, base);
     let (plugin_limits, plugins) = plugins(root, base, &limits);
     let (namespaces, recovery, registry) = (namespaces(root), recovery(root), registry(root));
-    let log = log(root);
-    let config = Config { server, limits, namespaces, recovery, store, engine, registry, log, plugin_limits, plugins };
+    let (log, admin) = (log(root), admin(root));
+    let config =
+        Config { server, limits, namespaces, recovery, store, engine, registry, log, admin, plugin_limits, plugins };
     check(root, &config);
     config
 }
@@ -353,6 +357,72 @@ fn log(root: &Section<'_, '_>) -> Log {
     Log { level, format }
 }
 
+fn admin(root: &Section<'_, '_>) -> Admin {
+    let section = root.section("admin");
+    let node = Admin::default();
+    let what = "an address with a port, as in \"127.0.0.1:3001\"";
+    let admin = Admin {
+        listen: section.parsed("listen", what, |text| text.parse().ok()),
+        dev: false,
+        connections_max: section.count("connections_max", 1..100_001, node.connections_max),
+        upload_max_bytes: section.count("upload_max_bytes", 1024..FILE_MAX_BYTES as u64 + 1, node.upload_max_bytes),
+        body_max_bytes: section.count("body_max_bytes", 1024..(64 << 20) + 1, node.body_max_bytes),
+        body_timeout: section.duration("body_timeout_ms", 100..600_001, node.body_timeout),
+        page_max: section.count("page_max", 1..100_001, node.page_max),
+        asks_max: section.count("asks_max", 0..100_001, node.asks_max),
+        ask_timeout_max: section.duration("ask_timeout_max_ms", 1..600_001, node.ask_timeout_max),
+        tokens: tokens(&section),
+    };
+    section.finish();
+    admin
+}
+
+fn tokens(admin: &Section<'_, '_>) -> Vec<AdminToken> {
+    let mut tokens: Vec<AdminToken> = Vec::new();
+    for section in admin.sections("token") {
+        let missing = |key: &'static str, right: &str| {
+            if section.get(key).is_none() {
+                let text = format!("{}: missing, {right}", section.key(key));
+                section.source().wrong(section.at(), text);
+            }
+        };
+        missing("name", "write name = \"ops\"");
+        missing("role", "write role = \"read\" or \"deploy\"");
+        missing("sha256", "`hubbub token new` prints the lines");
+        let what = "a name of 1 to 64 lower-case letters, digits and `-`";
+        let name = section.parsed("name", what, |text| is_plugin_name(text).then(|| text.to_owned()));
+        let role = section.choice("role", &Role::WORDS, Role::Read);
+        // the digest of a token is no secret, but what was written in its place may be one
+        let sha256 = section.get("sha256").and_then(|found| {
+            let digest = found.value.as_str().and_then(|text| text.parse::<Digest>().ok());
+            if digest.is_none() {
+                let right = "expected the SHA-256 of a token, 64 hex digits: `hubbub token new` makes both";
+                section.source().wrong(found.at, format!("{}: {right}", found.path));
+            }
+            digest
+        });
+        if let (Some(name), Some(sha256)) = (name, sha256) {
+            let twice = |key: &str| {
+                let at = section.at();
+                section.source().wrong(at, format!("{}: another token has the same", section.key(key)));
+            };
+            match tokens.iter().find(|other| other.name == name || other.sha256 == sha256) {
+                Some(other) if other.name == name => twice("name"),
+                Some(_) => twice("sha256"),
+                None => tokens.push(AdminToken { name, role, sha256 }),
+            }
+        }
+        section.finish();
+    }
+    tokens
+}
+
+/// Whether a text may be the name of a plugin or of a token.
+fn is_plugin_name(text: &str) -> bool {
+    let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
+}
+
 /// The limits that plugins inherit, and the plugins.
 fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimits, Vec<PluginConfig>) {
     let defaults = root.section("plugin_defaults");
@@ -389,12 +459,8 @@ fn plugin(section: &Section<'_, '_>, base: Option<&Path>, limits: &PluginLimits)
         }
     };
     missing("name", "\"my-plugin\"");
-    let is_name = |text: &&str| {
-        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
-    };
     let what = "a name of 1 to 64 lower-case letters, digits and `-`";
-    let name = section.parsed("name", what, |text| Some(text).filter(is_name).map(str::to_owned)).unwrap_or_default();
+    let name = section.parsed("name", what, |text| is_plugin_name(text).then(|| text.to_owned())).unwrap_or_default();
     let enabled = section.boolean("enabled", true);
     let file = base.map(|base| {
         missing("file", "\"my_plugin.wasm\"");

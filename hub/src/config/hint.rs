@@ -9,6 +9,7 @@ use super::{effective::is_secret, file};
 /// A file with everything that may be left out, to see which keys there are.
 pub const SAMPLE: &str = r#"
 server = { workers = 1, static_dir = ".", data_dir = "." }
+admin = { listen = "127.0.0.1:3001" }
 plugin = [{ name = "sample", file = "sample.wasm", enabled = false }]
 "#;
 
@@ -67,8 +68,14 @@ pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 fn home(name: &str, path: &str) -> Option<String> {
     let path: String = without_indexes(path);
     let mut sample = file::parse(SAMPLE, Path::new("")).ok()?.effective();
+    if path != "admin"
+        && let Some(tables) = sample.as_object_mut()
+    {
+        // its keys have the names of others: who misplaces one of these means the others
+        tables.remove("admin");
+    }
     if path != "plugin_defaults" {
-        // whoever misplaces a plugin's limit means one plugin's
+        // whoever misplaces a limit of plugins means one plugin
         sample["plugin_defaults"].take();
     }
     let mut homes = Vec::new();

@@ -1,5 +1,6 @@
 //! What an operator decides: `hub.toml` and flags, read once into a checked [`Config`].
 
+mod admin;
 mod check;
 mod effective;
 mod error;
@@ -14,7 +15,11 @@ use std::{fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
-pub use self::error::{ConfigError, Place, Problem};
+pub use self::{
+    admin::{Admin, AdminToken, Role},
+    effective::{is_secret, masked},
+    error::{ConfigError, Place, Problem},
+};
 use self::variables::Variables;
 use crate::{
     gateway::{
@@ -42,6 +47,7 @@ pub struct Config {
     pub engine: Engine,
     pub registry: Registry,
     pub log: Log,
+    pub admin: Admin,
     /// What a plugin that says nothing else may do.
     pub plugin_limits: PluginLimits,
     /// In the order of the chain.
@@ -242,6 +248,10 @@ pub struct Overrides {
     pub workers: Option<usize>,
     /// Whether the file's plugins are taken in place of the chain that the registry has.
     pub reset_chain: bool,
+    /// Where the admin API listens.
+    pub admin: Option<SocketAddr>,
+    /// Whether the admin API goes without a token on this machine.
+    pub dev: bool,
     /// Variables of the environment with their values; below the others here.
     pub variables: Vec<(String, String)>,
 }
@@ -314,6 +324,8 @@ impl Config {
         self.registry.reset = overrides.reset_chain;
         self.log.level = overrides.log_level.unwrap_or(self.log.level);
         self.log.format = overrides.log_format.unwrap_or(self.log.format);
+        self.admin.listen = overrides.admin.or(self.admin.listen);
+        self.admin.dev = overrides.dev;
         self
     }
 }

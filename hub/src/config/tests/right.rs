@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{File, PLUGIN, base, parse};
 use crate::{
-    config::{Config, ConfigError, LogFormat, Overrides},
+    config::{Config, ConfigError, LogFormat, Overrides, Role},
     event::Kind,
     gateway::{socketio::Encoding, transport::Origins},
     pipeline::chain::Policy,
@@ -14,6 +14,7 @@ use crate::{
         names::Names,
         settings::{Capability, Limits},
     },
+    registry::Digest,
 };
 
 /// Every key, each with a value that is not its default.
@@ -98,6 +99,16 @@ artifacts_max_bytes = 2_000_000
 [log]
 level = "warn,hub::plugin=debug"
 format = "json"
+
+[admin]
+listen = "127.0.0.1:4001"
+connections_max = 401
+upload_max_bytes = 4002
+body_max_bytes = 4003
+body_timeout_ms = 404
+page_max = 405
+asks_max = 406
+ask_timeout_max_ms = 407
 
 [plugin_defaults.limits]
 wall_ms = 1001
@@ -197,6 +208,22 @@ fn every_key_counts() {
     assert_eq!((&engine.cache_key_file, engine.cache_max_bytes), (&Some(base().join("node.key")), 2021));
     assert_eq!(config.registry.artifacts_max_bytes, 2_000_000);
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,hub::plugin=debug", LogFormat::Json));
+    let admin = &config.admin;
+    assert_eq!(admin.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:4001"));
+    let counts = [admin.connections_max, admin.upload_max_bytes, admin.body_max_bytes, admin.page_max, admin.asks_max];
+    assert_eq!(counts, [401, 4002, 4003, 405, 406]);
+    assert_eq!([admin.body_timeout, admin.ask_timeout_max].map(|time| time.as_millis()), [404, 407]);
+}
+
+#[test]
+fn tokens_are_known_by_name_and_never_shown() {
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let config = parse(&format!("[[admin.token]]\nname = \"ops\"\nrole = \"deploy\"\nsha256 = \"{hash}\"\n")).unwrap();
+    let [token] = &config.admin.tokens[..] else { panic!("{:?}", config.admin.tokens) };
+    assert_eq!((token.name.as_str(), token.role, token.sha256), ("ops", Role::Deploy, Digest::of(b"")));
+    for shown in [format!("{config:?}"), config.effective().to_string(), format!("{:?}", config.lines())] {
+        assert!(!shown.contains("e3b0c4"), "{shown}");
+    }
 }
 
 #[test]
@@ -253,6 +280,7 @@ fn the_log_has_a_line_for_each_table() {
     assert_eq!(
         sections,
         [
+            "admin",
             "engine",
             "limits",
             "log",
@@ -351,7 +379,8 @@ fn a_file_that_cannot_be_read_is_named() {
 fn the_readme_names_every_limit() {
     let readme = std::fs::read_to_string(base().parent().unwrap().join("README.md")).unwrap();
     let effective = parse(EVERYTHING).unwrap().effective();
-    for table in [&effective["limits"], &effective["store"], &effective["engine"], &effective["plugin"][0]["limits"]] {
+    let tables = [&effective["limits"], &effective["store"], &effective["engine"], &effective["admin"]];
+    for table in tables.into_iter().chain([&effective["plugin"][0]["limits"]]) {
         for (key, _) in table.as_object().unwrap() {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in README.md");
         }

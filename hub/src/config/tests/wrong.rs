@@ -254,3 +254,34 @@ fn all_problems_of_a_file_come_together_in_the_order_of_lines() {
          hub.toml:2:32: server.cors.credential: unknown key, did you mean `credentials`?",
     );
 }
+
+#[test]
+fn a_token_says_what_is_missing_and_repeats_nothing() {
+    check(
+        "[admin]\nport = 1",
+        "hub.toml:2:1: admin.port: unknown key, known here are ask_timeout_max_ms, asks_max, body_max_bytes, \
+         body_timeout_ms, connections_max, listen, page_max, token, upload_max_bytes",
+    );
+    check(
+        "[[admin.token]]",
+        "hub.toml:1:1: admin.token[0].name: missing, write name = \"ops\"\n\
+         hub.toml:1:1: admin.token[0].role: missing, write role = \"read\" or \"deploy\"\n\
+         hub.toml:1:1: admin.token[0].sha256: missing, `hubbub token new` prints the lines",
+    );
+    check(
+        "[[admin.token]]\nname = \"Ops\"\nrole = \"root\"\nsha256 = \"hunter2\"",
+        "hub.toml:2:8: admin.token[0].name: expected a name of 1 to 64 lower-case letters, digits and `-`, found \"Ops\"\n\
+         hub.toml:3:8: admin.token[0].role: expected \"read\" or \"deploy\", found \"root\"\n\
+         hub.toml:4:10: admin.token[0].sha256: expected the SHA-256 of a token, 64 hex digits: `hubbub token new` makes both",
+    );
+    let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let token = |name: &str| format!("[[admin.token]]\nname = \"{name}\"\nrole = \"read\"\nsha256 = \"{hash}\"\n");
+    check(
+        &(token("a") + &token("a")),
+        "hub.toml:5:1: admin.token[1].name: another token has the same",
+    );
+    check(
+        &(token("a") + &token("b")),
+        "hub.toml:5:1: admin.token[1].sha256: another token has the same",
+    );
+}
