@@ -1,6 +1,10 @@
 //! `[admin]`: the operators' API, and who may use it.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use crate::registry::Digest;
 
@@ -80,6 +84,9 @@ impl Default for Admin {
 }
 
 impl Admin {
+    /// Where it listens with `serve --dev`, when nothing else is said.
+    pub(super) const DEVELOPER_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3001);
+
     /// Whether an API on `address` has somebody who may use it, and nobody else.
     ///
     /// # Errors

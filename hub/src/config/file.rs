@@ -418,7 +418,7 @@ fn tokens(admin: &Section<'_, '_>) -> Vec<AdminToken> {
 }
 
 /// Whether a text may be the name of a plugin or of a token.
-fn is_plugin_name(text: &str) -> bool {
+pub fn is_plugin_name(text: &str) -> bool {
     let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
 }

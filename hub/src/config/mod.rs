@@ -15,12 +15,13 @@ use std::{fmt, net::SocketAddr, ops::Range, path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
+use self::variables::Variables;
 pub use self::{
     admin::{Admin, AdminToken, Role},
     effective::{is_secret, masked},
     error::{ConfigError, Place, Problem},
+    file::is_plugin_name,
 };
-use self::variables::Variables;
 use crate::{
     gateway::{
         socketio::Encoding,
@@ -304,11 +305,6 @@ impl Config {
         effective::effective(self)
     }
 
-    /// A value without what its keys call a secret.
-    pub fn masked(value: &Value) -> Value {
-        effective::masked(value)
-    }
-
     /// The same for the log: each table by its name, with its values as `key=value`.
     pub fn lines(&self) -> Vec<(String, String)> {
         effective::lines(self)
@@ -324,7 +320,8 @@ impl Config {
         self.registry.reset = overrides.reset_chain;
         self.log.level = overrides.log_level.unwrap_or(self.log.level);
         self.log.format = overrides.log_format.unwrap_or(self.log.format);
-        self.admin.listen = overrides.admin.or(self.admin.listen);
+        let developer = overrides.dev.then_some(Admin::DEVELOPER_LISTEN);
+        self.admin.listen = overrides.admin.or(self.admin.listen).or(developer);
         self.admin.dev = overrides.dev;
         self
     }

@@ -102,7 +102,10 @@ fn find<'k>(name: &str, known: &'k [Known]) -> Result<&'k Known, String> {
         Some(Known { path, value: Value::Array(_), .. }) => Err(format!("{path}: is a list: write it into the file")),
         Some(key) => Ok(key),
         None => {
-            let names: Vec<&str> = known.iter().map(|key| &*key.name).collect();
+            // the admin API's keys have the names of others: who misspells one of these means the others
+            let is_admins = |name: &str| name.to_uppercase().starts_with("HUBBUB_ADMIN");
+            let alike = known.iter().filter(|key| is_admins(&key.name) == is_admins(name));
+            let names: Vec<&str> = alike.map(|key| &*key.name).collect();
             let near = nearest(&name.to_uppercase(), &names).map(|near| format!("did you mean `{near}`?"));
             let how = || "names are as in HUBBUB_SERVER__PING_INTERVAL_MS for server.ping_interval_ms".to_owned();
             Err(format!("unknown variable, {}", near.unwrap_or_else(how)))

@@ -276,12 +276,6 @@ fn a_token_says_what_is_missing_and_repeats_nothing() {
     );
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let token = |name: &str| format!("[[admin.token]]\nname = \"{name}\"\nrole = \"read\"\nsha256 = \"{hash}\"\n");
-    check(
-        &(token("a") + &token("a")),
-        "hub.toml:5:1: admin.token[1].name: another token has the same",
-    );
-    check(
-        &(token("a") + &token("b")),
-        "hub.toml:5:1: admin.token[1].sha256: another token has the same",
-    );
+    check(&(token("a") + &token("a")), "hub.toml:5:1: admin.token[1].name: another token has the same");
+    check(&(token("a") + &token("b")), "hub.toml:5:1: admin.token[1].sha256: another token has the same");
 }
