@@ -206,6 +206,25 @@ impl Audience {
     }
 }
 
+/// Who has asked a client, and whom its answer is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The plugin's answer hook is told, and finds `tag` there again.
+    Plugin { name: Text, tag: Text },
+    /// An operator, who waits under this number.
+    Operator(u64),
+}
+
+impl Asker {
+    /// What it counts towards limits on bytes, beside itself.
+    pub fn len_bytes(&self) -> usize {
+        match self {
+            Asker::Plugin { tag, .. } => tag.len(),
+            Asker::Operator(_) => 0,
+        }
+    }
+}
+
 /// Who a socket belongs to, as an identity plugin said while it connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Audience, Payload, SocketId, Target, Text};
+use crate::event::{Asker, Audience, Payload, SocketId, Target, Text};
 
 /// All that one root event led to. Delivered whole, in the log's order, on every node.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Effect {
                 Effect::Order(Order { of, act }) => of.len_bytes() + act.len_bytes(),
                 Effect::Connect { user } => user.as_ref().map_or(0, |u| u.len()),
                 Effect::Ack { payload, .. } => payload.len_bytes(),
-                Effect::Ask(a) => a.name.len() + a.payload.len_bytes() + a.tag.len(),
+                Effect::Ask(a) => a.name.len() + a.payload.len_bytes() + a.by.len_bytes(),
                 Effect::Join { room, .. } | Effect::Leave(room) => room.len(),
                 _ => 0,
             }
@@ -128,8 +128,5 @@ pub struct Ask {
     pub name: Text,
     pub payload: Payload,
     pub timeout: Duration,
-    /// The plugin whose answer hook is told.
-    pub plugin: Text,
-    /// What the plugin finds there again.
-    pub tag: Text,
+    pub by: Asker,
 }

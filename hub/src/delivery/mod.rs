@@ -1,5 +1,6 @@
 //! This node's sockets and rooms, and the way of entries to them: one order for all members of a room.
 
+pub mod list;
 mod log;
 mod retained;
 mod table;
@@ -26,9 +27,9 @@ pub use self::{
 };
 use crate::{
     bus::{Ask, Effect, Emit, Entry, MemoryReader, Order, OrderAct, Position},
-    event::{Audience, SocketId, Target, Text},
+    event::{Asker, Audience, SocketId, Target, Text},
     gateway::{
-        socketio::{Codec, Mark, PendingAsk, Socket},
+        socketio::{Codec, Mark, Socket},
         transport::Packet,
     },
     pipeline::call::Rooms,
@@ -74,7 +75,7 @@ pub trait Followers: Send + Sync + 'static {
     /// The ask with this id went to the socket; its timeout runs from now.
     fn asked(&self, socket: Arc<Socket>, id: i64, ask: &Ask);
     /// The ask reached nobody.
-    fn ask_failed(&self, namespace: Text, ask: PendingAsk);
+    fn ask_failed(&self, namespace: Text, ask: Asker);
 }
 
 /// How packets reach sockets, and which of them must be flushed in the end.
@@ -384,16 +385,15 @@ impl Delivery {
     }
 
     fn ask(&self, name: &Text, namespace: &Namespace, ask: Ask, outgoing: &mut Outgoing, followers: &dyn Followers) {
-        let pending = PendingAsk { plugin: ask.plugin.clone(), tag: ask.tag.clone() };
         let member = namespace.table.read().socket(ask.socket).filter(|m| m.socket.connection().closed().is_none());
         let noted =
-            member.and_then(|m| Some((m.socket.note_ask(pending.clone(), self.asks_pending_max)?, m.socket.clone())));
+            member.and_then(|m| Some((m.socket.note_ask(ask.by.clone(), self.asks_pending_max)?, m.socket.clone())));
         match noted {
             Some((id, socket)) => {
                 outgoing.give_one(&socket, &self.codec.event_packet(name, &ask.name, &ask.payload, Mark::Ack(id)));
                 followers.asked(socket, id, &ask);
             }
-            None => followers.ask_failed(name.clone(), pending),
+            None => followers.ask_failed(name.clone(), ask.by),
         }
     }
 }

@@ -10,7 +10,10 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::log::{Ended, Log, Offset, Span};
+use super::{
+    list::Grouping,
+    log::{Ended, Log, Offset, Span},
+};
 use crate::{
     event::{Audience, SocketId, Target, Text},
     gateway::{socketio::Socket, transport::Packet},
@@ -56,6 +59,11 @@ impl Member {
 
     pub fn user(&self) -> Option<&Text> {
         self.user.as_ref()
+    }
+
+    /// Its rooms, in the order of joining.
+    pub fn rooms(&self) -> Vec<Text> {
+        self.slots.lock().iter().map(|s| s.room.clone()).collect()
     }
 
     /// What its client missed after `from`; without one, since it came. `None`: nobody knows any more, or it is too much.
@@ -115,6 +123,34 @@ impl Table {
         self.rooms.get(room).map_or_else(Vec::new, |m| m.iter().take(limit).map(|m| m.socket.id()).collect())
     }
 
+    /// Visits those in `room` and of `user`; without either, all.
+    pub fn matching(&self, room: Option<&str>, user: Option<&str>, mut visit: impl FnMut(&Arc<Member>)) {
+        match (room, user) {
+            (None, None) => self.sockets.values().for_each(visit),
+            (Some(room), None) => self.rooms.get(room).into_iter().flatten().for_each(visit),
+            (room, Some(user)) => {
+                let theirs = self.users.get(user).into_iter().flatten();
+                theirs.filter(|member| room.is_none_or(|room| member.is_in(room))).for_each(&mut visit);
+            }
+        }
+    }
+
+    fn groups(&self, grouping: Grouping) -> &HashMap<Text, Vec<Arc<Member>>> {
+        match grouping {
+            Grouping::Rooms => &self.rooms,
+            Grouping::Users => &self.users,
+        }
+    }
+
+    pub fn groups_len(&self, grouping: Grouping) -> usize {
+        self.groups(grouping).len()
+    }
+
+    /// Visits all rooms or users, with how many sockets each has.
+    pub fn each_group(&self, grouping: Grouping, mut visit: impl FnMut(&Text, usize)) {
+        self.groups(grouping).iter().for_each(|(name, members)| visit(name, members.len()));
+    }
+
     /// `since`: the last packet before it.
     pub fn add(&mut self, socket: Arc<Socket>, user: Option<Text>, since: Offset) -> Arc<Member> {
         let id = socket.id();
@@ -166,7 +202,7 @@ impl Table {
 
     /// Out of its rooms and the namespace. Gives the rooms it was in, in the order of joining.
     pub fn remove(&mut self, member: &Arc<Member>) -> Vec<Text> {
-        let rooms: Vec<Text> = member.slots.lock().iter().map(|s| s.room.clone()).collect();
+        let rooms = member.rooms();
         for room in &rooms {
             self.leave(member, room, None);
         }

@@ -1,5 +1,7 @@
 //! One node: takes what clients send, runs it down the chain, and puts what came of it on the bus.
 
+mod asks;
+mod operator;
 mod orders;
 mod sessions;
 
@@ -10,18 +12,22 @@ use std::{
 
 use tokio::{sync::Semaphore, time::sleep};
 
-pub use self::sessions::Settings as SessionSettings;
 use self::{
+    asks::Asks,
     orders::{Orders, Runner},
     sessions::Sessions,
+};
+pub use self::{
+    operator::{Answered, Asking, Publish, PublishError, Published},
+    sessions::Settings as SessionSettings,
 };
 
 use crate::{
     bus::{AppendError, Ask, Bus, Effect, Entry, MemoryBus, OrderAct},
     delivery::{Delivery, Followers},
-    event::{Origin, Payload, Text},
+    event::{Asker, Origin, Payload, Text},
     gateway::{
-        socketio::{Connection, Handler, Handling, Message, PendingAsk, Recovery, Socket},
+        socketio::{Connection, Handler, Handling, Message, Recovery, Socket},
         transport::CloseReason,
     },
     pipeline::{
@@ -43,6 +49,8 @@ pub struct Node {
     delivery: Arc<Delivery>,
     orders: Orders,
     sessions: Sessions,
+    /// Acks that operators wait for.
+    asks: Asks,
     me: Weak<Node>,
 }
 
@@ -56,7 +64,7 @@ impl Node {
         sessions: SessionSettings,
     ) -> Arc<Self> {
         let (orders, sessions) = (Orders::new(orders_pending_max), Sessions::new(sessions));
-        Arc::new_cyclic(|me| Self { pipeline, bus, delivery, orders, sessions, me: me.clone() })
+        Arc::new_cyclic(|me| Self { pipeline, bus, delivery, orders, sessions, asks: Asks::default(), me: me.clone() })
     }
 
     /// Lets sockets leave whose clients did not come back in time, for as long as it is polled. There is one such task.
@@ -91,6 +99,11 @@ impl Node {
     /// The pipeline, for those who change its chains.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+
+    /// Bytes of entries that wait for delivery.
+    pub fn queued_bytes(&self) -> usize {
+        self.bus.queued_bytes()
     }
 
     /// Waits until what is on the bus was delivered, at most for `timeout`.
@@ -220,17 +233,28 @@ impl Node {
     }
 
     async fn take_disconnect(&self, socket: Arc<Socket>, reason: Text, by_client: bool) {
-        for ask in socket.take_asks() {
-            self.answer(&socket, ask, AnswerOutcome::Gone, Payload::default()).await;
-        }
         let origin = if by_client { Origin::Client } else { Origin::Server };
-        let event = Event::disconnect(origin, reason);
-        let decision = self.pipeline.run(&socket.subject, event, None).await;
-        self.must_commit(&socket, decision, "disconnect").await;
+        self.end(&socket, Event::disconnect(origin, reason), true).await;
     }
 
-    async fn answer(&self, socket: &Arc<Socket>, ask: PendingAsk, outcome: AnswerOutcome, payload: Payload) {
-        let event = Event::answer(payload, Answer { plugin: ask.plugin, tag: ask.tag, outcome });
+    /// The last event of a socket that was marked as gone. A client that did not ask for it hears of it if `is_told`.
+    async fn end(&self, socket: &Arc<Socket>, disconnect: Event, is_told: bool) {
+        for ask in socket.take_asks() {
+            self.answer(socket, ask, AnswerOutcome::Gone, Payload::default()).await;
+        }
+        let mut decision = self.pipeline.run(&socket.subject, disconnect, None).await;
+        if !is_told {
+            decision.tell_nobody();
+        }
+        self.must_commit(socket, decision, "disconnect").await;
+    }
+
+    async fn answer(&self, socket: &Arc<Socket>, ask: Asker, outcome: AnswerOutcome, payload: Payload) {
+        let answer = match ask {
+            Asker::Plugin { name, tag } => Answer { plugin: name, tag, outcome },
+            Asker::Operator(number) => return self.asks.end(number, outcome, payload),
+        };
+        let event = Event::answer(payload, answer);
         let decision = self.pipeline.run(&socket.subject, event, None).await;
         if let Err(refusal) = self.commit(socket, decision).await {
             tracing::warn!(socket = %socket.id(), error = %refusal.message, "an answer's effects were not performed");
@@ -364,10 +388,13 @@ impl Followers for Node {
         });
     }
 
-    fn ask_failed(&self, namespace: Text, ask: PendingAsk) {
+    fn ask_failed(&self, namespace: Text, ask: Asker) {
         let Some(node) = self.me.upgrade() else { return };
+        let answer = match ask {
+            Asker::Plugin { name, tag } => Answer { plugin: name, tag, outcome: AnswerOutcome::Gone },
+            Asker::Operator(number) => return node.asks.end(number, AnswerOutcome::Gone, Payload::default()),
+        };
         tokio::spawn(async move {
-            let answer = Answer { plugin: ask.plugin, tag: ask.tag, outcome: AnswerOutcome::Gone };
             let mut decision = node.pipeline.run_detached(&namespace, Event::answer(Payload::default(), answer)).await;
             let entry = decision.take_entry();
             if !entry.effects.is_empty()

@@ -38,6 +38,8 @@ pub struct Decision {
     pub entry: Entry,
     /// Set when the event did not go through.
     pub refusal: Option<Refusal>,
+    /// Where in the entry a root message itself is, with what the chain made of it; `None`: it goes nowhere.
+    pub message: Option<usize>,
     joined: Option<Vec<Text>>,
     identity: Option<Identity>,
     /// Checked writes to the store. While it is kept nobody else commits any.
@@ -67,6 +69,15 @@ impl Decision {
             namespace: self.entry.namespace.clone(),
             socket: self.entry.socket,
             effects: std::mem::take(&mut self.entry.effects),
+        }
+    }
+
+    /// A client that is disconnected does not hear of it.
+    pub fn tell_nobody(&mut self) {
+        for effect in &mut self.entry.effects {
+            if let Effect::Disconnect { tell } = effect {
+                *tell = false;
+            }
         }
     }
 
@@ -104,6 +115,7 @@ impl Pipeline {
         Decision {
             entry: Entry { namespace: subject.namespace.clone(), socket: Some(subject.id), effects },
             refusal: Some(refusal),
+            message: None,
             joined: None,
             identity: None,
             writes: None,
@@ -174,6 +186,7 @@ impl Root {
         writes: Option<Box<dyn Prepared>>,
     ) -> Decision {
         let mut effects = performed.effects;
+        let mut message = performed.message;
         match (self.kind, self.ack, &performed.refusal) {
             (Kind::Message, ack, Some(refusal)) => effects.push(refuse_message(&self.name, ack, refusal)),
             (Kind::Message, Some(id), None) => {
@@ -182,13 +195,16 @@ impl Root {
                 let end = effects
                     .iter()
                     .position(|e| matches!(e, Effect::Disconnect { .. } | Effect::Join { replay: 1.., .. }));
-                effects.insert(end.unwrap_or(effects.len()), Effect::Ack { id, payload });
+                let place = end.unwrap_or(effects.len());
+                effects.insert(place, Effect::Ack { id, payload });
+                message = message.map(|at| if place <= at { at + 1 } else { at });
             }
             _ => {}
         }
         Decision {
             entry: Entry { namespace: namespace.clone(), socket: subject.map(|s| s.id), effects },
             refusal: performed.refusal,
+            message,
             joined: performed.joined,
             identity: performed.identity,
             writes,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bus::{Ask, Effect, Emit},
-    event::{Identity, Kind, Origin, Payload, Target, Text},
+    event::{Asker, Identity, Kind, Origin, Payload, Target, Text},
     store::Changes,
 };
 
@@ -38,6 +38,8 @@ pub struct Transaction<'a> {
     effects: Vec<Effect>,
     /// The first answer to the client's ack.
     ack: Option<Payload>,
+    /// Where the message that was walked last is among the effects. The root's walk ends last of all.
+    message: Option<usize>,
     /// A message came to the chain's end without a target.
     untargeted: bool,
     /// Some plugin swallowed the event or raised one that was done already: it is not unhandled.
@@ -67,6 +69,8 @@ pub struct Performed {
     pub effects: Vec<Effect>,
     /// The plugin's answer to the client's ack, if one gave it.
     pub ack: Option<Payload>,
+    /// Where a root message itself is among the effects; `None`: it goes nowhere.
+    pub message: Option<usize>,
     /// Set when the event did not go through.
     pub refusal: Option<Refusal>,
     /// The handled membership and identity to take over once the effects are on the log.
@@ -82,6 +86,7 @@ impl Performed {
         Self {
             effects: Vec::new(),
             ack: None,
+            message: None,
             refusal: Some(refusal),
             joined: None,
             identity: None,
@@ -102,6 +107,7 @@ impl<'a> Transaction<'a> {
             call: Some(Box::new(Call { event: root, context, acts: Acts::default() })),
             effects: Vec::new(),
             ack: None,
+            message: None,
             untargeted: false,
             handled: false,
             disconnecting: false,
@@ -123,7 +129,8 @@ impl<'a> Transaction<'a> {
             && self.context().draft.changes.is_empty();
         let refusal = unhandled.then(|| Refusal::new(Code::Unhandled, "no plugin handles this event"));
         let Call { context: Context { joined, identity, draft, .. }, .. } = *self.take_call();
-        Performed { effects: self.effects, ack: self.ack, refusal, joined, identity, changes: draft.changes }
+        let Self { effects, ack, message, .. } = self;
+        Performed { effects, ack, message, refusal, joined, identity, changes: draft.changes }
     }
 
     /// A disconnect is the last event: before it, one leave for each room, in the order of joining.
@@ -265,8 +272,7 @@ impl<'a> Transaction<'a> {
                     name,
                     payload,
                     timeout,
-                    plugin: link.plugin.name().clone(),
-                    tag,
+                    by: Asker::Plugin { name: link.plugin.name().clone(), tag },
                 })),
                 Step::Raise(raised) => self.raise(raised, at).await?,
             }
@@ -346,6 +352,7 @@ impl<'a> Transaction<'a> {
     /// The event is removed, silently, with what [`Transaction::begin`] did for it.
     fn swallow(&mut self, start: usize) {
         self.handled = true;
+        self.message = None;
         if let (Kind::Join, Some(room)) = (self.event().kind, self.event().room.clone())
             // its own hooks may have raised the leave already: who was seen to leave was there
             && self.context().is_in(&room)
@@ -369,9 +376,10 @@ impl<'a> Transaction<'a> {
             (Kind::Message, Some(audience)) => {
                 let (name, payload) = (event.name.clone(), event.payload.clone());
                 let retain = event.history;
+                self.message = Some(self.effects.len());
                 self.effects.push(Effect::Emit(Emit { audience, name, payload, volatile: false, retain }));
             }
-            (Kind::Message, None) => self.untargeted = true,
+            (Kind::Message, None) => (self.message, self.untargeted) = (None, true),
             (Kind::Disconnect, _) => {
                 let tell = event.origin != Origin::Client;
                 self.effects.push(Effect::Disconnect { tell });

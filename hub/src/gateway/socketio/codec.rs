@@ -23,6 +23,11 @@ use crate::{
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
+/// Whether no event may be called so.
+pub fn is_reserved_name(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// How packets are written on the wire; the same for all connections of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
@@ -207,7 +212,7 @@ impl Codec {
         if name.len() > self.limits.event_name_max_bytes {
             return Err(PacketError::Invalid("the name of the event is too long"));
         }
-        if RESERVED.contains(&&*name) {
+        if is_reserved_name(&name) {
             return Err(PacketError::Invalid("the name of the event is reserved"));
         }
         if is_binary {

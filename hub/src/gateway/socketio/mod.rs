@@ -20,8 +20,8 @@ use serde::Deserialize;
 use socketioxide_core::{Str, parser::ParserState};
 
 pub use self::{
-    codec::{Body, Codec, Encoding, Incoming, Mark, PacketLimits},
-    socket::{Message, PendingAsk, Socket},
+    codec::{Body, Codec, Encoding, Incoming, Mark, PacketLimits, is_reserved_name},
+    socket::{Message, Socket},
 };
 use super::transport::{self, Application, CloseReason, Handshake};
 use crate::{

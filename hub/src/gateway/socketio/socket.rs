@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::Connection;
 use crate::{
-    event::{Payload, PrivateId, SocketId, Subject, Text},
+    event::{Asker, Payload, PrivateId, SocketId, Subject, Text},
     gateway::transport::Packet,
 };
 
@@ -43,14 +43,7 @@ struct State {
 #[derive(Default)]
 struct Asks {
     last: i64,
-    waiting: HashMap<i64, PendingAsk>,
-}
-
-/// Whom an ack is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingAsk {
-    pub plugin: Text,
-    pub tag: Text,
+    waiting: HashMap<i64, Asker>,
 }
 
 impl Socket {
@@ -123,7 +116,7 @@ impl Socket {
     }
 
     /// Notes an ask and gives the ack id for its packet; `None` when too many wait already.
-    pub fn note_ask(&self, ask: PendingAsk, max: usize) -> Option<i64> {
+    pub fn note_ask(&self, ask: Asker, max: usize) -> Option<i64> {
         let mut asks = self.state.asks.lock();
         let asks = asks.get_or_insert_default();
         if asks.waiting.len() >= max {
@@ -136,7 +129,7 @@ impl Socket {
     }
 
     /// The ask that waits under this id, once.
-    pub fn take_ask(&self, id: i64) -> Option<PendingAsk> {
+    pub fn take_ask(&self, id: i64) -> Option<Asker> {
         let mut slot = self.state.asks.lock();
         let asks = slot.as_mut()?;
         let ask = asks.waiting.remove(&id)?;
@@ -148,7 +141,7 @@ impl Socket {
     }
 
     /// All asks that will get no answer any more.
-    pub fn take_asks(&self) -> Vec<PendingAsk> {
+    pub fn take_asks(&self) -> Vec<Asker> {
         self.state.asks.lock().take().map(|asks| asks.waiting.into_values().collect()).unwrap_or_default()
     }
 }
