@@ -15,6 +15,7 @@ pub mod plugin;
 pub mod registry;
 pub mod rollout;
 mod run;
+pub mod signature;
 pub mod store;
 
 pub use run::{load_plugin, run};
