@@ -11,6 +11,7 @@ use crate::{
     pattern::Pattern,
     pipeline::chain::Policy,
     plugin::settings::Limits,
+    signature::TrustedKey,
 };
 
 /// Words in a key that say its value is nobody's business.
@@ -21,7 +22,7 @@ const MASK: &str = "***";
 /// Every key with its value; keys that may be left out and hold nothing are left out, and so are the hashes of tokens with
 /// their tables.
 pub fn effective(config: &Config) -> Value {
-    let Config { namespaces, recovery, registry, log, plugins, .. } = config;
+    let Config { namespaces, recovery, registry, log, trusted_keys, plugins, .. } = config;
     let format = LogFormat::WORDS.iter().find(|(_, format)| *format == log.format).map(|(word, _)| *word);
     let mut effective = json!({
         "server": server(config),
@@ -40,6 +41,10 @@ pub fn effective(config: &Config) -> Value {
         "log": { "level": log.level, "format": format },
         "admin": admin(config),
     });
+    if trusted_keys.demanded() {
+        let keys: Vec<&str> = trusted_keys.iter().map(TrustedKey::as_str).collect();
+        effective["signatures"] = json!({ "trusted_keys": keys });
+    }
     if !plugins.is_empty() {
         effective["plugin"] = plugins.iter().map(plugin).collect();
     }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Admin, AdminToken, Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery, Registry,
-    Role, Server, WORKERS,
+    Admin, AdminToken, Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery,
+    Registry, Role, Server, WORKERS,
     check::{check, plugin_limits as check_plugin},
     error::Problem,
     hint,
@@ -34,6 +34,7 @@ use crate::{
         settings::{Capability, Limits as PluginLimits},
     },
     registry::{self, Digest},
+    signature::{TrustedKey, TrustedKeys},
     store,
 };
 
@@ -81,9 +82,21 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let engine = engine(root, base);
     let (plugin_limits, plugins) = plugins(root, base, &limits);
     let (namespaces, recovery, registry) = (namespaces(root), recovery(root), registry(root));
-    let (log, admin) = (log(root), admin(root));
-    let config =
-        Config { server, limits, namespaces, recovery, store, engine, registry, log, admin, plugin_limits, plugins };
+    let (log, admin, trusted_keys) = (log(root), admin(root), trusted_keys(root));
+    let config = Config {
+        server,
+        limits,
+        namespaces,
+        recovery,
+        store,
+        engine,
+        registry,
+        log,
+        admin,
+        trusted_keys,
+        plugin_limits,
+        plugins,
+    };
     check(root, &config);
     config
 }
@@ -421,6 +434,17 @@ fn tokens(admin: &Section<'_, '_>) -> Vec<AdminToken> {
 pub fn is_plugin_name(text: &str) -> bool {
     let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     fits && (1..=PLUGIN_NAME_MAX_BYTES).contains(&text.len())
+}
+
+/// An empty list is an error: who takes the last key away would open the hub for everybody's plugins.
+fn trusted_keys(root: &Section<'_, '_>) -> TrustedKeys {
+    let section = root.section("signatures");
+    let keys = section.list("trusted_keys", |text| TrustedKey::parse(text).map_err(|error| error.to_string()));
+    if keys.as_ref().is_some_and(Vec::is_empty) {
+        section.empty("trusted_keys", "to load plugins without signatures, leave the key out");
+    }
+    section.finish();
+    TrustedKeys::new(keys.unwrap_or_default())
 }
 
 /// The limits that plugins inherit, and the plugins.

@@ -10,6 +10,7 @@ use super::{effective::is_secret, file};
 pub const SAMPLE: &str = r#"
 server = { workers = 1, static_dir = ".", data_dir = "." }
 admin = { listen = "127.0.0.1:3001" }
+signatures = { trusted_keys = ["RWSEgAqG8oEBrRzKfEjQZyhsZcwqfIm/2RHx3BvdSbTX2sVankFeJQrg"] }
 plugin = [{ name = "sample", file = "sample.wasm", enabled = false }]
 "#;
 

@@ -30,6 +30,7 @@ use crate::{
     pattern::Pattern,
     pipeline::chain::Policy,
     plugin::settings::{Capability, Limits as PluginLimits},
+    signature::TrustedKeys,
     store,
 };
 

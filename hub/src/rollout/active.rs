@@ -153,8 +153,11 @@ pub async fn parse(bytes: Bytes, plugin: &str) -> Result<Artifact, RolloutError>
 }
 
 /// Whether somebody who is trusted has signed it, where that is demanded.
-pub fn check_signature(_config: &Config, _bytes: &[u8], _signature: Option<&str>) -> Result<(), RolloutError> {
-    Ok(())
+pub fn check_signature(config: &Config, bytes: &[u8], signature: Option<&str>) -> Result<(), RolloutError> {
+    config
+        .trusted_keys
+        .check(bytes, signature)
+        .map_err(|error| RolloutError::Unsigned { sha256: Digest::of(bytes), reason: error.to_string() })
 }
 
 /// Starts what is new, with as many instances as what it replaces has; what has not changed goes on as it is.

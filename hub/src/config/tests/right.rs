@@ -110,6 +110,9 @@ page_max = 405
 asks_max = 406
 ask_timeout_max_ms = 407
 
+[signatures]
+trusted_keys = ["RWSEgAqG8oEBrRzKfEjQZyhsZcwqfIm/2RHx3BvdSbTX2sVankFeJQrg"]
+
 [plugin_defaults.limits]
 wall_ms = 1001
 
@@ -208,6 +211,8 @@ fn every_key_counts() {
     assert_eq!((&engine.cache_key_file, engine.cache_max_bytes), (&Some(base().join("node.key")), 2021));
     assert_eq!(config.registry.artifacts_max_bytes, 2_000_000);
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,hub::plugin=debug", LogFormat::Json));
+    let keys: Vec<String> = config.trusted_keys.iter().map(|key| key.id().to_string()).collect();
+    assert_eq!(keys, ["AD0181F2860A8084"]);
     let admin = &config.admin;
     assert_eq!(admin.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:4001"));
     let counts = [admin.connections_max, admin.upload_max_bytes, admin.body_max_bytes, admin.page_max, admin.asks_max];

@@ -342,3 +342,44 @@ fn values_that_do_not_go_together_are_refused() {
          (512)",
     );
 }
+
+#[test]
+fn trusted_keys_that_are_none_are_not_repeated() {
+    let right = "RWSEgAqG8oEBrRzKfEjQZyhsZcwqfIm/2RHx3BvdSbTX2sVankFeJQrg";
+    let no_key = "expected a public key, the second line of a .pub file of `hubbub plugin keygen` or minisign, which has 56 \
+                  characters and begins with \"RW\"";
+    check(
+        &format!(
+            "[signatures]\ntrusted_keys = [\n  \"{right}\",\n  \"RWSEg\",\n  7,\n  \"{right}\",\n  \"release.pub\",\n]"
+        ),
+        &format!(
+            "hub.toml:4:3: signatures.trusted_keys[1]: {no_key}\n\
+             hub.toml:5:3: signatures.trusted_keys[2]: expected a string, found 7\n\
+             hub.toml:6:3: signatures.trusted_keys[3]: stands in the list twice\n\
+             hub.toml:7:3: signatures.trusted_keys[4]: expected the key itself, the second line of the .pub file, found \
+             the name of a file"
+        ),
+    );
+    check(
+        "[signatures]\ntrusted_keys = []",
+        "hub.toml:2:16: signatures.trusted_keys: the list is empty; to load plugins without signatures, leave the key out",
+    );
+    check(
+        &format!("[signatures]\ntrusted_keys = \"{right}\""),
+        &format!("hub.toml:2:16: signatures.trusted_keys: expected a list of strings, found \"{}…\"", &right[..40]),
+    );
+    check(
+        &format!("[signatures]\ntrusted_key = [\"{right}\"]"),
+        "hub.toml:2:1: signatures.trusted_key: unknown key, did you mean `trusted_keys`?",
+    );
+    check(
+        &format!("[server]\ntrusted_keys = [\"{right}\"]"),
+        "hub.toml:2:1: server.trusted_keys: unknown key, it belongs in [signatures]",
+    );
+    let secret = "RWQAAEIy".to_owned() + &"A".repeat(203) + "=";
+    check(
+        &format!("[signatures]\ntrusted_keys = [\"{secret}\"]"),
+        "hub.toml:2:17: signatures.trusted_keys[0]: expected a public key, found a SECRET one: take it out of here, and \
+         write the second line of its .pub file",
+    );
+}
