@@ -3,55 +3,36 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use clap::Subcommand;
 use serde_json::json;
 
-use super::say;
 use crate::{
+    cli::say,
     config::{Config, Overrides},
     event::Kind,
-    plugin::{
-        Engine, EngineSettings,
-        artifact::{Artifact, FILE_MAX_BYTES},
-        settings::Capability,
-    },
+    plugin::{Engine, EngineSettings, artifact::Artifact, settings::Capability},
+    signature,
 };
 
-/// Look at a plugin.
+/// Say what a plugin's file is, or exactly why it would be refused.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
+    /// The component, as in my_plugin.wasm
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Say what a plugin's file is, or exactly why it would be refused
-    Check {
-        /// The component, as in my_plugin.wasm
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+    /// Check it as this config's [[plugin]] of the same file: its capabilities, limits, config and signature too
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
-        /// Check it as this config's [[plugin]] of the same file: its capabilities, limits and config too
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command; a plugin that would be refused ends with 1.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Command::Check { file, config, json } = args.command;
-    let size = std::fs::metadata(&file).with_context(|| format!("cannot read `{}`", file.display()))?.len();
-    anyhow::ensure!(
-        size <= FILE_MAX_BYTES as u64,
-        "`{}` has {size} bytes, allowed are {FILE_MAX_BYTES}",
-        file.display()
-    );
-    let bytes = std::fs::read(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let Args { file, config, json } = args;
+    let bytes = super::read(&file)?;
     let artifact = Artifact::parse(bytes).with_context(|| format!("`{}` would be refused", file.display()))?;
     say(describe(&artifact, json));
     let engine =
@@ -70,6 +51,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .iter()
                 .find(|p| p.file.as_ref().is_some_and(|file| file.canonicalize().is_ok_and(|f| f == wanted)))
                 .with_context(|| format!("no [[plugin]] of `{}` has this file", path.display()))?;
+            if config.trusted_keys.demanded() {
+                let signature = signature::read_beside(&file).context("its signature cannot be read")?;
+                let checked = config.trusted_keys.check(&artifact.bytes, signature.as_deref());
+                checked.with_context(|| format!("`{}` would be refused", file.display()))?;
+            }
             crate::run::load_plugin(&engine, plugin).await?;
             note(json, "it would be loaded: its capabilities are granted, and its init takes the config");
         }
