@@ -29,7 +29,7 @@ pub struct Process {
 }
 
 /// The binary, built as it is for `make run`; that is quick when nothing changed.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = std::process::Command::new(env!("CARGO"));
