@@ -50,6 +50,8 @@ pub struct Config {
     pub registry: Registry,
     pub log: Log,
     pub admin: Admin,
+    /// `[signatures]`: whose plugins are loaded.
+    pub trusted_keys: TrustedKeys,
     /// What a plugin that says nothing else may do.
     pub plugin_limits: PluginLimits,
     /// In the order of the chain.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::{
     call::{Context, Event, Rooms},
-    chain::Current,
+    chain::{Chains, Current},
     refusal::{Code, Refusal},
     transaction::{Limits, Performed, Transaction},
 };
@@ -91,6 +91,11 @@ impl Pipeline {
     /// A pipeline over `chains`; `rooms` is the membership on the log, `store` what plugins keep.
     pub fn new(chains: Current, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>) -> Self {
         Self { chains, limits, rooms, store }
+    }
+
+    /// The revision that events take now.
+    pub fn chains(&self) -> Arc<Chains> {
+        self.chains.get()
     }
 
     /// Runs a root event of `subject`. `ack` is the number under which the client waits for an answer.
