@@ -227,6 +227,18 @@ pub struct PluginConfig {
     pub written: Map<String, Value>,
 }
 
+impl PluginConfig {
+    /// What a name must be, in words.
+    pub(crate) const NAMES: &str = "a name of 1 to 64 lower-case letters, digits and `-`";
+    const NAME_MAX_BYTES: usize = 64;
+
+    /// `text`, when a plugin may have it as its name.
+    pub(crate) fn parse_name(text: &str) -> Option<String> {
+        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        (fits && (1..=Self::NAME_MAX_BYTES).contains(&text.len())).then(|| text.to_owned())
+    }
+}
+
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, file, namespaces, enabled, capabilities, policy, limits, config, written: _ } = self;

@@ -2,6 +2,7 @@
 
 mod check;
 mod keygen;
+mod new;
 mod sign;
 
 use std::{fs::File, io::Read as _, path::Path, process::ExitCode};
@@ -21,6 +22,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    New(new::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
 }
@@ -29,6 +31,7 @@ enum Command {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Check(args) => check::run(args).await,
+        Command::New(args) => new::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
     }
