@@ -402,8 +402,7 @@ fn tokens(admin: &Section<'_, '_>) -> Vec<AdminToken> {
         missing("name", "write name = \"ops\"");
         missing("role", "write role = \"read\" or \"deploy\"");
         missing("sha256", "`hubbub token new` prints the lines");
-        let what = "a name of 1 to 64 lower-case letters, digits and `-`";
-        let name = section.parsed("name", what, |text| is_plugin_name(text).then(|| text.to_owned()));
+        let name = section.parsed("name", PluginConfig::NAMES, PluginConfig::parse_name);
         let role = section.choice("role", &Role::WORDS, Role::Read);
         // the digest of a token is no secret, but what was written in its place may be one
         let sha256 = section.get("sha256").and_then(|found| {
@@ -483,8 +482,7 @@ fn plugin(section: &Section<'_, '_>, base: Option<&Path>, limits: &PluginLimits)
         }
     };
     missing("name", "\"my-plugin\"");
-    let what = "a name of 1 to 64 lower-case letters, digits and `-`";
-    let name = section.parsed("name", what, |text| is_plugin_name(text).then(|| text.to_owned())).unwrap_or_default();
+    let name = section.parsed("name", PluginConfig::NAMES, PluginConfig::parse_name).unwrap_or_default();
     let enabled = section.boolean("enabled", true);
     let file = base.map(|base| {
         missing("file", "\"my_plugin.wasm\"");

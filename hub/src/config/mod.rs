@@ -230,12 +230,10 @@ pub struct PluginConfig {
 impl PluginConfig {
     /// What a name must be, in words.
     pub(crate) const NAMES: &str = "a name of 1 to 64 lower-case letters, digits and `-`";
-    const NAME_MAX_BYTES: usize = 64;
 
     /// `text`, when a plugin may have it as its name.
     pub(crate) fn parse_name(text: &str) -> Option<String> {
-        let fits = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        (fits && (1..=Self::NAME_MAX_BYTES).contains(&text.len())).then(|| text.to_owned())
+        is_plugin_name(text).then(|| text.to_owned())
     }
 }
 
