@@ -114,6 +114,11 @@ impl Kind {
         matches!(self, Kind::Leave | Kind::Disconnect)
     }
 
+    /// What it is called in figures and records.
+    pub fn name(self) -> &'static str {
+        &self.hook()["on_".len()..]
+    }
+
     /// The hook that handles this kind, as plugins and config name it.
     pub fn hook(self) -> &'static str {
         match self {

@@ -15,7 +15,8 @@ pub mod plugin;
 pub mod registry;
 pub mod rollout;
 mod run;
+pub mod seeing;
 pub mod signature;
 pub mod store;
 
-pub use run::{load_plugin, run};
+pub use run::{load_plugin, run, run_seen};

@@ -1,5 +1,7 @@
 //! From a checked config to a running node: the one place that sees all parts.
 
+mod figures;
+
 use std::{
     future::Future,
     sync::{
@@ -20,7 +22,7 @@ use crate::{
     delivery::{Delivery, LogLimits, RetainedLimits},
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
-        transport::{self, CloseReason, Transport},
+        transport::{self, CloseReason, Serving, Transport},
     },
     node::{Node, SessionSettings},
     pipeline::{Pipeline, transaction::Limits},
@@ -31,6 +33,7 @@ use crate::{
     },
     registry::{self, LocalRegistry, MemoryRegistry, Registry},
     rollout::{self, Rollout},
+    seeing::Seeing,
     store::{LocalStore, Store},
 };
 
@@ -44,10 +47,23 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    run_seen(config, listener, Seeing::default(), shutdown).await
+}
+
+/// The same for who looks on: `seeing` is told of all that happens.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_seen(
+    config: Config,
+    listener: TcpListener,
+    seeing: Seeing,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
     let config = Arc::new(config);
     make_data_dir(&config)?;
-    let takes_file = config.registry.reset;
-    let rollout = Arc::new(Rollout::open(engine(&config)?, open_registry(&config)?, config.clone(), takes_file).await?);
+    let (engine, registry) = (engine(&config)?.with_logs(seeing.logs.clone()), open_registry(&config)?);
+    let rollout = Arc::new(Rollout::open(engine, registry, config.clone(), seeing.clone()).await?);
     let (bus, reader) = MemoryBus::new(config.limits.bus_queue_max_bytes, config.limits.bus_append_timeout);
     let app = SocketIo::new(socketio_settings(&config));
     let delivery = Arc::new(Delivery::new(
@@ -71,11 +87,16 @@ pub async fn run(
         effects_max: config.limits.effects_max,
     };
     let store = open_store(&config)?;
-    let pipeline = Pipeline::new(rollout.chains(), limits, delivery.clone(), store.clone());
+    let pipeline = Pipeline::new(rollout.chains(), limits, delivery.clone(), store.clone(), seeing.clone());
     let sessions = SessionSettings { window: config.recovery.window, suspended_max: config.recovery.suspended_max };
     let node = Node::new(pipeline, bus, delivery.clone(), config.limits.orders_pending_max, sessions);
     app.set_handler(node.clone());
     let transport = Transport::new(transport_settings(&config), app);
+    let serving = Arc::new(Serving::default());
+    figures::add_sources(
+        &seeing.metrics,
+        figures::Parts { transport: &transport, serving: &serving, node: &node, delivery: &delivery, store: &store },
+    );
     let deliver = tokio::spawn({
         let (delivery, node) = (delivery.clone(), node.clone());
         async move { delivery.run(reader, node).await }
@@ -102,7 +123,7 @@ pub async fn run(
             node.drain(&delivery, grace_ends.saturating_duration_since(Instant::now())).await;
         }
     };
-    let served = transport::serve(listener, router, transport.settings(), stopping).await;
+    let served = transport::serve(listener, router, transport.settings(), &serving, stopping).await;
     for task in [end_windows, deliver] {
         task.abort();
         // what it holds, the store above all, is free when it has really ended

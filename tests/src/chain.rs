@@ -6,11 +6,12 @@ use hub::{
     delivery::{Delivery, LogLimits, RetainedLimits},
     gateway::socketio::{Codec, Encoding, PacketLimits},
     pipeline::{
-        Pipeline,
+        Pipeline, breaker,
         chain::{Chains, Current, Link, Matches, Policy},
         transaction::Limits,
     },
     plugin::{Engine, settings::Settings},
+    seeing::Seeing,
     store::{self, LocalStore},
 };
 use rustix::time::{ClockId, clock_gettime};
@@ -20,10 +21,11 @@ use rustix::time::{ClockId, clock_gettime};
 /// # Errors
 /// When one of them cannot be loaded.
 pub async fn pipeline(engine: &Engine, plugins: Vec<(Vec<u8>, Settings)>) -> anyhow::Result<Pipeline> {
+    let seeing = Seeing::default();
     let mut links: Vec<(Matches, Link)> = Vec::new();
     for (bytes, settings) in plugins {
         let plugin = Arc::new(engine.load(bytes, settings).await?);
-        links.push((Box::new(|_| true), Link { plugin, policy: [Policy::Reject; 6] }));
+        links.push((Box::new(|_| true), Link::new(plugin, [Policy::Reject; 6], breaker::Settings::default(), &seeing)));
     }
     let packet = PacketLimits {
         event_name_max_bytes: 256,
@@ -39,7 +41,7 @@ pub async fn pipeline(engine: &Engine, plugins: Vec<(Vec<u8>, Settings)>) -> any
     ));
     let limits = Limits { chain_timeout: Duration::from_secs(5), rooms_per_socket_max: 100, effects_max: 1000 };
     let store = Arc::new(LocalStore::in_memory(store::Limits::default()));
-    Ok(Pipeline::new(Current::new(Chains::new(1, links, 10)), limits, rooms, store))
+    Ok(Pipeline::new(Current::new(Chains::new(1, links, 10)), limits, rooms, store, seeing))
 }
 
 /// CPU time of this thread so far.

@@ -3,7 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use hub::config::{Config, Overrides};
+use hub::{
+    config::{Config, Overrides},
+    seeing::Seeing,
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::plugins::wasm;
@@ -14,6 +17,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// A running node. Ends when it is dropped; [`Node::stop`] waits for that.
 pub struct Node {
     pub address: SocketAddr,
+    /// What an operator could see of it.
+    pub seeing: Seeing,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<anyhow::Result<()>>,
     _dir: tempfile::TempDir,
@@ -39,12 +44,13 @@ impl Node {
         let config = Config::load(&file, Overrides::default())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let seeing = Seeing::default();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             // a dropped sender stops it too
             let _ = stopped.await;
         };
-        let mut task = tokio::spawn(hub::run(config, listener, shutdown));
+        let mut task = tokio::spawn(hub::run_seen(config, listener, seeing.clone(), shutdown));
         tokio::select! {
             ended = &mut task => {
                 ended.context("the node panicked")??;
@@ -58,7 +64,7 @@ impl Node {
                 };
             },
         }
-        Ok(Self { address, stop: Some(stop), task, _dir: dir })
+        Ok(Self { address, seeing, stop: Some(stop), task, _dir: dir })
     }
 
     /// `http://127.0.0.1:PORT`

@@ -22,6 +22,8 @@ name = "hostile"
 file = "{wasm:hostile}"
 namespaces = ["/"]
 limits = { cpu_ms = 100, wall_ms = 1000, instances_max = 8 }
+# it is to go on failing
+breaker = { failures = 0 }
 
 [[plugin]]
 name = "echo"

@@ -1,15 +1,15 @@
 //! What must hold between the values of a file.
 
 use super::{Config, section::Section};
-use crate::{gateway::transport::Origins, plugin::settings::Limits};
+use crate::{gateway::transport::Origins, pipeline::breaker, plugin::settings::Limits};
 
 /// Notes values that do not go together.
 pub fn check(root: &Section<'_, '_>, config: &Config) {
     deadlines(root, config);
     clients(root, config);
-    plugin_limits(root, config, "plugin_defaults", &config.plugin_limits);
-    for (n, plugin) in config.plugins.iter().enumerate() {
-        plugin_limits(root, config, &format!("plugin[{n}]"), &plugin.limits);
+    plugin(root, config, "plugin_defaults", &config.plugin_defaults.limits, &config.plugin_defaults.breaker);
+    for (n, one) in config.plugins.iter().enumerate() {
+        plugin(root, config, &format!("plugin[{n}]"), &one.limits, &one.breaker);
     }
 }
 
@@ -40,8 +40,13 @@ fn clients(root: &Section<'_, '_>, config: &Config) {
     }
 }
 
-/// Notes limits of a plugin that do not go together with each other or the engine's.
-pub fn plugin_limits(root: &Section<'_, '_>, config: &Config, path: &str, limits: &Limits) {
+/// Notes what does not go together in a plugin's table, or with the engine's limits.
+pub fn plugin(root: &Section<'_, '_>, config: &Config, path: &str, limits: &Limits, breaker: &breaker::Settings) {
+    plugin_limits(root, config, path, limits);
+    plugin_breaker(root, path, breaker);
+}
+
+fn plugin_limits(root: &Section<'_, '_>, config: &Config, path: &str, limits: &Limits) {
     // what a plugin inherits is a conflict of the defaults, and said once
     let keys = |key: &str, others: &[&str]| -> Vec<String> {
         let mut keys = vec![format!("{path}.limits.{key}"), format!("plugin_defaults.limits.{key}")];
@@ -67,5 +72,17 @@ pub fn plugin_limits(root: &Section<'_, '_>, config: &Config, path: &str, limits
         let used = limits.instances_max;
         let text = format!("instances_max ({used}) must be at most engine.instances_max ({instances})");
         note(keys("instances_max", &["engine.instances_max"]), text);
+    }
+}
+
+fn plugin_breaker(root: &Section<'_, '_>, path: &str, breaker: &breaker::Settings) {
+    let (first, max) = (breaker.quarantine.as_millis(), breaker.quarantine_max.as_millis());
+    if first > max {
+        // as with limits: what a plugin inherits is said once
+        let key = |key: &str| [format!("{path}.breaker.{key}"), format!("plugin_defaults.breaker.{key}")];
+        let mut keys = [key("quarantine_ms"), key("quarantine_max_ms")].concat();
+        keys.dedup();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        root.conflict(&keys, &format!("quarantine_ms ({first}) must be at most quarantine_max_ms ({max})"));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     event::Kind,
     gateway::{socketio::Encoding, transport::Origins},
     pattern::Pattern,
-    pipeline::chain::Policy,
+    pipeline::{breaker, chain::Policy},
     plugin::settings::Limits,
     signature::TrustedKey,
 };
@@ -36,7 +36,10 @@ pub fn effective(config: &Config) -> Value {
         },
         "store": store(config),
         "engine": engine(config),
-        "plugin_defaults": { "limits": plugin_limits(&config.plugin_limits) },
+        "plugin_defaults": {
+            "limits": plugin_limits(&config.plugin_defaults.limits),
+            "breaker": breaker(&config.plugin_defaults.breaker),
+        },
         "registry": { "artifacts_max_bytes": registry.artifacts_max_bytes },
         "log": { "level": log.level, "format": format },
         "admin": admin(config),
@@ -222,6 +225,7 @@ fn plugin(plugin: &PluginConfig) -> Value {
         "capabilities": plugin.capabilities.iter().map(|c| c.as_str()).collect::<Vec<_>>(),
         "policy": policy,
         "limits": plugin_limits(&plugin.limits),
+        "breaker": breaker(&plugin.breaker),
         "config": masked(&plugin.config),
     })
 }
@@ -238,6 +242,15 @@ fn plugin_limits(limits: &Limits) -> Value {
         "log_line_max_bytes": limits.log_line_max_bytes,
         "instances_max": limits.instances_max,
         "instance_wait_ms": ms(limits.instance_wait),
+    })
+}
+
+fn breaker(breaker: &breaker::Settings) -> Value {
+    json!({
+        "failures": breaker.failures,
+        "window_ms": ms(breaker.window),
+        "quarantine_ms": ms(breaker.quarantine),
+        "quarantine_max_ms": ms(breaker.quarantine_max),
     })
 }
 

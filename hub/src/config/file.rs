@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Admin, AdminToken, Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, Recovery,
-    Registry, Role, Server, WORKERS,
-    check::{check, plugin_limits as check_plugin},
+    Admin, AdminToken, Config, ConfigError, Engine, Limits, Log, LogFormat, Namespaces, PluginConfig, PluginDefaults,
+    Recovery, Registry, Role, Server, WORKERS,
+    check::{check, plugin as check_plugin},
     error::Problem,
     hint,
     section::{Place, Section, Source, to_json, words},
@@ -27,7 +27,7 @@ use crate::{
         transport::{IpNetwork, Origins, Settings},
     },
     pattern::Pattern,
-    pipeline::chain::Policy,
+    pipeline::{breaker, chain::Policy},
     plugin::{
         artifact::FILE_MAX_BYTES,
         names::Names,
@@ -80,7 +80,7 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
     let limits = limits(root);
     let store = store(root);
     let engine = engine(root, base);
-    let (plugin_limits, plugins) = plugins(root, base, &limits);
+    let (plugin_defaults, plugins) = plugins(root, base, &limits);
     let (namespaces, recovery, registry) = (namespaces(root), recovery(root), registry(root));
     let (log, admin, trusted_keys) = (log(root), admin(root), trusted_keys(root));
     let config = Config {
@@ -94,7 +94,7 @@ fn read(root: &Section<'_, '_>, base: &Path) -> Config {
         log,
         admin,
         trusted_keys,
-        plugin_limits,
+        plugin_defaults,
         plugins,
     };
     check(root, &config);
@@ -113,9 +113,9 @@ pub fn placed(config: &Config, name: &str, written: &Map<String, Value>) -> Resu
     let root = Section::new(&source, Some(parsed.get_ref()), Place::Text(0), "");
     let mut placed = None;
     for section in root.sections("plugin") {
-        let plugin = plugin(&section, None, &config.plugin_limits);
+        let plugin = plugin(&section, None, &config.plugin_defaults);
         section.finish();
-        check_plugin(&root, config, "plugin[0]", &plugin.limits);
+        check_plugin(&root, config, "plugin[0]", &plugin.limits, &plugin.breaker);
         placed = Some(plugin);
     }
     drop(root);
@@ -446,8 +446,8 @@ fn trusted_keys(root: &Section<'_, '_>) -> TrustedKeys {
     TrustedKeys::new(keys.unwrap_or_default())
 }
 
-/// The limits that plugins inherit, and the plugins.
-fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimits, Vec<PluginConfig>) {
+/// What plugins inherit, and the plugins.
+fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginDefaults, Vec<PluginConfig>) {
     let defaults = root.section("plugin_defaults");
     let names = Names {
         event_name_max_bytes: limits.event_name_max_bytes,
@@ -456,12 +456,13 @@ fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimit
         role_name_max_bytes: limits.role_name_max_bytes,
         roles_max: limits.roles_max,
     };
-    let default_limits = plugin_limits(&defaults, &PluginLimits { names, ..PluginLimits::default() });
+    let limits = plugin_limits(&defaults, &PluginLimits { names, ..PluginLimits::default() });
+    let inherited = PluginDefaults { limits, breaker: breaker(&defaults, &breaker::Settings::default()) };
     defaults.finish();
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut plugins = Vec::new();
     for (n, section) in root.sections("plugin").into_iter().enumerate() {
-        let plugin = plugin(&section, Some(base), &default_limits);
+        let plugin = plugin(&section, Some(base), &inherited);
         let first = (!plugin.name.is_empty()).then(|| *names.entry(plugin.name.clone()).or_insert(n));
         if let Some(first) = first.filter(|first| *first != n) {
             let at = section.get("name").map_or(section.at(), |f| f.at);
@@ -471,11 +472,11 @@ fn plugins(root: &Section<'_, '_>, base: &Path, limits: &Limits) -> (PluginLimit
         section.finish();
         plugins.push(plugin);
     }
-    (default_limits, plugins)
+    (inherited, plugins)
 }
 
 /// `base`: the folder from which its file is seen; `None`: it has none, the registry has it.
-fn plugin(section: &Section<'_, '_>, base: Option<&Path>, limits: &PluginLimits) -> PluginConfig {
+fn plugin(section: &Section<'_, '_>, base: Option<&Path>, inherited: &PluginDefaults) -> PluginConfig {
     let missing = |key: &'static str, example: &str| {
         if section.get(key).is_none() {
             section.source().wrong(section.at(), format!("{}: missing, write {key} = {example}", section.key(key)));
@@ -504,7 +505,8 @@ fn plugin(section: &Section<'_, '_>, base: Option<&Path>, limits: &PluginLimits)
         enabled,
         capabilities: section.list("capabilities", capability).unwrap_or_default(),
         policy: policy(section),
-        limits: plugin_limits(section, limits),
+        limits: plugin_limits(section, &inherited.limits),
+        breaker: breaker(section, &inherited.breaker),
         config: config(section),
         written: section.written(&["name", "file"]),
     }
@@ -548,6 +550,18 @@ fn plugin_limits(parent: &Section<'_, '_>, base: &PluginLimits) -> PluginLimits 
     };
     section.finish();
     limits
+}
+
+fn breaker(parent: &Section<'_, '_>, base: &breaker::Settings) -> breaker::Settings {
+    let section = parent.section("breaker");
+    let settings = breaker::Settings {
+        failures: section.count("failures", 0..10_001, base.failures),
+        window: section.duration("window_ms", 1..DAY_MS + 1, base.window),
+        quarantine: section.duration("quarantine_ms", 1..DAY_MS + 1, base.quarantine),
+        quarantine_max: section.duration("quarantine_max_ms", 1..DAY_MS + 1, base.quarantine_max),
+    };
+    section.finish();
+    settings
 }
 
 fn config(section: &Section<'_, '_>) -> serde_json::Value {

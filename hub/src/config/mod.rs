@@ -28,7 +28,7 @@ use crate::{
         transport::{IpNetwork, Origins},
     },
     pattern::Pattern,
-    pipeline::chain::Policy,
+    pipeline::{breaker, chain::Policy},
     plugin::settings::{Capability, Limits as PluginLimits},
     signature::TrustedKeys,
     store,
@@ -52,8 +52,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[signatures]`: whose plugins are loaded.
     pub trusted_keys: TrustedKeys,
-    /// What a plugin that says nothing else may do.
-    pub plugin_limits: PluginLimits,
+    /// `[plugin_defaults]`: of a plugin that says nothing else.
+    pub plugin_defaults: PluginDefaults,
     /// In the order of the chain.
     pub plugins: Vec<PluginConfig>,
 }
@@ -209,6 +209,13 @@ impl LogFormat {
         [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
 }
 
+/// `[plugin_defaults]`.
+#[derive(Clone, Debug)]
+pub struct PluginDefaults {
+    pub limits: PluginLimits,
+    pub breaker: breaker::Settings,
+}
+
 /// One `[[plugin]]`. Its `Debug` text shows nothing of what looks like a secret.
 #[derive(Clone)]
 pub struct PluginConfig {
@@ -221,6 +228,7 @@ pub struct PluginConfig {
     /// By [`crate::event::Kind`].
     pub policy: [Policy; 6],
     pub limits: PluginLimits,
+    pub breaker: breaker::Settings,
     /// The plugin's own.
     pub config: Value,
     /// All keys of its table as they were written, without `name` and `file`.
@@ -239,7 +247,7 @@ impl PluginConfig {
 
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, file, namespaces, enabled, capabilities, policy, limits, config, written: _ } = self;
+        let Self { name, file, namespaces, enabled, capabilities, policy, limits, breaker, config, written: _ } = self;
         f.debug_struct("PluginConfig")
             .field("name", name)
             .field("file", file)
@@ -248,6 +256,7 @@ impl fmt::Debug for PluginConfig {
             .field("capabilities", capabilities)
             .field("policy", policy)
             .field("limits", limits)
+            .field("breaker", breaker)
             .field("config", &effective::masked(config))
             .finish()
     }

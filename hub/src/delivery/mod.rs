@@ -30,9 +30,10 @@ use crate::{
     event::{Asker, Audience, SocketId, Target, Text},
     gateway::{
         socketio::{Codec, Mark, Socket},
-        transport::Packet,
+        transport::{Enqueued, Packet},
     },
     pipeline::call::Rooms,
+    seeing::metrics::Cells,
 };
 
 /// Entries taken from the bus at a time: the more wait, the more go out in one write for each socket.
@@ -54,7 +55,31 @@ pub struct Delivery {
     retained: Mutex<Retained>,
     /// Of namespaces whose sockets may come back.
     log: Mutex<Log>,
+    sent: Cells,
 }
+
+/// What was handed to connections, whether they took it at once or it waits for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Events, each once for every socket that it went to.
+    pub events: u64,
+    pub acks: u64,
+    /// What answers a connect or ends a socket.
+    pub others: u64,
+    /// All of them, as WebSocket frames.
+    pub bytes: u64,
+}
+
+/// What a packet is, by the number of its counter.
+#[derive(Clone, Copy)]
+enum What {
+    Event,
+    Ack,
+    Other,
+}
+
+/// The counter of bytes, behind those of [`What`].
+const BYTES: usize = 3;
 
 /// A socket that is on its way.
 enum Expected {
@@ -83,19 +108,29 @@ struct Outgoing {
     /// Nothing else is on its way: small audiences are written to at once.
     direct: bool,
     touched: Vec<Arc<Socket>>,
+    /// By [`What`], and bytes; told at the end of a batch.
+    sent: [u64; BYTES + 1],
 }
 
 impl Outgoing {
-    fn give(&mut self, socket: &Arc<Socket>, packet: &Arc<Packet>, direct: bool) {
-        if direct {
-            socket.send(packet);
-        } else if socket.connection().enqueue(packet) {
-            self.touched.push(socket.clone());
+    fn give(&mut self, what: What, socket: &Arc<Socket>, packet: &Arc<Packet>, direct: bool) {
+        let is_taken = if direct {
+            socket.send(packet)
+        } else {
+            let enqueued = socket.connection().enqueue(packet);
+            if enqueued == Enqueued::MustFlush {
+                self.touched.push(socket.clone());
+            }
+            enqueued != Enqueued::Nowhere
+        };
+        if is_taken {
+            self.sent[what as usize] += 1;
+            self.sent[BYTES] += packet.frames().len() as u64;
         }
     }
 
-    fn give_one(&mut self, socket: &Arc<Socket>, packet: &Arc<Packet>) {
-        self.give(socket, packet, self.direct);
+    fn give_one(&mut self, what: What, socket: &Arc<Socket>, packet: &Arc<Packet>) {
+        self.give(what, socket, packet, self.direct);
     }
 }
 
@@ -110,6 +145,7 @@ impl Delivery {
             delivered: AtomicU64::new(0),
             retained: Mutex::new(Retained::new(retained)),
             log: Mutex::new(Log::new(log)),
+            sent: Cells::new(BYTES + 1),
         }
     }
 
@@ -121,6 +157,17 @@ impl Delivery {
     /// Sockets that are members of a namespace.
     pub fn sockets(&self) -> usize {
         self.namespaces.read().values().map(|n| n.table.read().len()).sum()
+    }
+
+    /// Rooms that have members, of all namespaces.
+    pub fn rooms(&self) -> usize {
+        self.namespaces.read().values().map(|n| n.table.read().rooms()).sum()
+    }
+
+    /// What it has sent so far.
+    pub fn sent(&self) -> Sent {
+        let of = |what: What| self.sent.sum(what as usize);
+        Sent { events: of(What::Event), acks: of(What::Ack), others: of(What::Other), bytes: self.sent.sum(BYTES) }
     }
 
     /// A socket whose connect is about to be appended.
@@ -151,7 +198,7 @@ impl Delivery {
     /// Delivers the bus's entries for as long as it is polled. There is one such task.
     pub async fn run(&self, reader: MemoryReader, followers: Arc<dyn Followers>) {
         let mut entries = Vec::new();
-        let mut outgoing = Outgoing { direct: true, touched: Vec::new() };
+        let mut outgoing = Outgoing { direct: true, touched: Vec::new(), sent: Default::default() };
         loop {
             reader.filled().await;
             if !outgoing.direct {
@@ -165,6 +212,9 @@ impl Delivery {
                 if n % DELIVER_BURST == DELIVER_BURST - 1 {
                     tokio::task::yield_now().await;
                 }
+            }
+            for (counter, count) in outgoing.sent.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+                self.sent.add(counter, std::mem::take(count));
             }
             self.delivered.store(position, Ordering::Release);
             for (n, socket) in outgoing.touched.drain(..).enumerate() {
@@ -184,18 +234,26 @@ impl Delivery {
         for effect in entry.effects {
             match effect {
                 Effect::Ack { id, payload } => {
-                    socket.send(&self.codec.ack_packet(&entry.namespace, id, &payload));
+                    self.send_private(What::Ack, socket, &self.codec.ack_packet(&entry.namespace, id, &payload));
                 }
                 Effect::Emit(emit) => {
                     // no target, as an event's room that there is not, is nobody
                     let left_out = emit.audience.to.is_empty() || emit.audience.except.contains(&socket.id());
                     if !left_out && (!emit.volatile || socket.connection().is_writable()) {
                         let Emit { name, payload, .. } = &emit;
-                        socket.send(&self.codec.event_packet(&entry.namespace, name, payload, Mark::Nothing));
+                        let packet = self.codec.event_packet(&entry.namespace, name, payload, Mark::Nothing);
+                        self.send_private(What::Event, socket, &packet);
                     }
                 }
                 _ => tracing::error!("an entry that is not private took the private way"),
             }
+        }
+    }
+
+    fn send_private(&self, what: What, socket: &Socket, packet: &Arc<Packet>) {
+        if socket.send(packet) {
+            self.sent.add(what as usize, 1);
+            self.sent.add(BYTES, packet.frames().len() as u64);
         }
     }
 
@@ -209,7 +267,7 @@ impl Delivery {
                     let expected = entry.socket.and_then(|id| self.expected.lock().remove(&id));
                     let Some(Expected::Connect(socket)) = expected else { continue };
                     namespace = self.namespaces.write().entry(entry.namespace.clone()).or_default().clone();
-                    outgoing.give_one(&socket, &self.connect_packet(&socket));
+                    outgoing.give_one(What::Other, &socket, &self.connect_packet(&socket));
                     let since = self.log.lock().last();
                     own = Some(namespace.table.write().add(socket, user, since));
                 }
@@ -220,7 +278,11 @@ impl Delivery {
                 (Effect::Order(order), _) => self.order(&namespace, entry.socket, order, followers),
                 (Effect::Ask(ask), _) => self.ask(&entry.namespace, &namespace, ask, outgoing, followers),
                 (Effect::Ack { id, payload }, Some(member)) => {
-                    outgoing.give_one(&member.socket, &self.codec.ack_packet(&entry.namespace, id, &payload));
+                    outgoing.give_one(
+                        What::Ack,
+                        &member.socket,
+                        &self.codec.ack_packet(&entry.namespace, id, &payload),
+                    );
                 }
                 (Effect::Join { room, replay }, Some(member)) => {
                     if replay > 0 {
@@ -233,7 +295,7 @@ impl Delivery {
                 (Effect::Leave(room), Some(member)) => self.leave(&namespace, member, room),
                 (Effect::Disconnect { tell }, Some(member)) => {
                     if tell {
-                        outgoing.give_one(&member.socket, &self.codec.disconnect_packet(&entry.namespace));
+                        outgoing.give_one(What::Other, &member.socket, &self.codec.disconnect_packet(&entry.namespace));
                     }
                     self.remove(&entry.namespace, &namespace, member);
                     for ask in member.socket.take_asks() {
@@ -266,8 +328,8 @@ impl Delivery {
             let _ = is_complete.send(false);
             return member;
         };
-        outgoing.give_one(&socket, &self.connect_packet(&socket));
-        missed.iter().for_each(|packet| outgoing.give_one(&socket, packet));
+        outgoing.give_one(What::Other, &socket, &self.connect_packet(&socket));
+        missed.iter().for_each(|packet| outgoing.give_one(What::Event, &socket, packet));
         let id = socket.id();
         let mut table = namespace.table.write();
         table.replace(member, socket);
@@ -288,7 +350,7 @@ impl Delivery {
         } else {
             message.packet(&self.codec, namespace, Mark::Nothing)
         };
-        outgoing.give_one(socket, &packet);
+        outgoing.give_one(What::Event, socket, &packet);
     }
 
     fn leave(&self, namespace: &Namespace, member: &Arc<Member>, room: Text) {
@@ -342,7 +404,7 @@ impl Delivery {
                 Some(marked) if socket.private_id().is_some() => marked,
                 _ => plain.get_or_insert_with(|| encode(Mark::Nothing)),
             };
-            outgoing.give(socket, packet, direct);
+            outgoing.give(What::Event, socket, packet, direct);
         });
     }
 
@@ -390,7 +452,11 @@ impl Delivery {
             member.and_then(|m| Some((m.socket.note_ask(ask.by.clone(), self.asks_pending_max)?, m.socket.clone())));
         match noted {
             Some((id, socket)) => {
-                outgoing.give_one(&socket, &self.codec.event_packet(name, &ask.name, &ask.payload, Mark::Ack(id)));
+                outgoing.give_one(
+                    What::Event,
+                    &socket,
+                    &self.codec.event_packet(name, &ask.name, &ask.payload, Mark::Ack(id)),
+                );
                 followers.asked(socket, id, &ask);
             }
             None => followers.ask_failed(name.clone(), ask.by),

@@ -115,6 +115,10 @@ impl Table {
         self.sockets.get(&id).cloned()
     }
 
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
     pub fn room_size(&self, room: &str) -> usize {
         self.rooms.get(room).map_or(0, Vec::len)
     }

@@ -96,14 +96,19 @@ impl Node {
         }
     }
 
+    /// Sockets without a connection, whose clients may come back.
+    pub fn suspended(&self) -> usize {
+        self.sessions.suspended()
+    }
+
+    /// Bytes that wait for delivery.
+    pub fn queued_bytes(&self) -> usize {
+        self.bus.queued_bytes()
+    }
+
     /// The pipeline, for those who change its chains.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
-    }
-
-    /// Bytes of entries that wait for delivery.
-    pub fn queued_bytes(&self) -> usize {
-        self.bus.queued_bytes()
     }
 
     /// Waits until what is on the bus was delivered, at most for `timeout`.
@@ -132,7 +137,11 @@ impl Node {
             } else {
                 // who hears of it may ask at once for what it wrote
                 let appended = self.bus.append_with(entry, || decision.commit_writes()).await;
-                let position = appended.map_err(|(error, _)| not_appended(error))?;
+                let position = appended.map_err(|(error, _)| {
+                    let refusal = not_appended(error);
+                    self.pipeline.not_logged(&refusal);
+                    refusal
+                })?;
                 socket.set_position(position);
             }
         }

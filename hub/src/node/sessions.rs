@@ -82,6 +82,11 @@ impl Sessions {
         Self { settings, table: Mutex::default(), changed: Notify::new() }
     }
 
+    /// Sockets that are in suspense.
+    pub fn suspended(&self) -> usize {
+        self.table.lock().suspended
+    }
+
     /// A socket that may come back has connected.
     pub fn open(&self, socket: &Arc<Socket>) {
         let Some(id) = socket.private_id() else { return };

@@ -208,6 +208,13 @@ pub struct Change {
     pub retain: Option<u32>,
 }
 
+impl Change {
+    /// Whether there is none.
+    pub fn is_none(&self) -> bool {
+        self.name.is_none() && self.payload.is_none() && self.audience.is_none() && self.retain.is_none()
+    }
+}
+
 /// One hook's turn: the plugin engine takes it, fills `acts`, and gives it back.
 pub struct Call {
     pub event: Event,

@@ -5,8 +5,14 @@ use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 
-use super::call::{Call, Event};
-use crate::event::{Kind, Text};
+use super::{
+    breaker::{self, Breaker},
+    call::{Call, Event},
+};
+use crate::{
+    event::{Kind, Text},
+    seeing::{Seeing, logs::Voice, metrics::PluginMeter},
+};
 
 /// What the pipeline knows of a plugin. One implementation runs WebAssembly; tests have native ones.
 pub trait Plugin: Send + Sync {
@@ -18,9 +24,22 @@ pub trait Plugin: Send + Sync {
     fn has_hook(&self, kind: Kind) -> bool;
     /// Whether it wants messages of this name.
     fn wants_message(&self, name: &str) -> bool;
+    /// What it holds now.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
     /// Runs the hook for the kind of the call's event. The call is `Some` before and after, whatever happened; its
     /// `acts` count only with `Ok`. Ends within the plugin's own deadlines; dropping the future is safe.
     fn call<'a>(&'a self, call: &'a mut Option<Box<Call>>) -> Called<'a>;
+}
+
+/// What a plugin holds of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Instances that exist, idle ones included.
+    pub instances: usize,
+    /// Their linear memories together.
+    pub memory_bytes: usize,
 }
 
 /// A hook that runs.
@@ -63,6 +82,26 @@ pub enum FailureCause {
     Start(String),
 }
 
+impl FailureCause {
+    /// What it is called in figures and records: few words, or the name of a limit.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FailureCause::Guest(_) => "error",
+            FailureCause::Trap(_) => "trap",
+            FailureCause::Limit { limit, .. } => limit,
+            FailureCause::Misuse(_) => "misuse",
+            FailureCause::Overloaded { .. } => "overloaded",
+            FailureCause::Store(_) => "store",
+            FailureCause::Start(_) => "start",
+        }
+    }
+
+    /// Whether the plugin itself is to blame, and not the store, or more events than there are instances for.
+    pub fn is_plugins_own(&self) -> bool {
+        !matches!(self, FailureCause::Store(_) | FailureCause::Overloaded { .. })
+    }
+}
+
 /// What becomes of an event when a plugin fails on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Policy {
@@ -79,9 +118,23 @@ pub struct Link {
     pub plugin: Arc<dyn Plugin>,
     /// By [`Kind`], in the order of kinds.
     pub policy: [Policy; 6],
+    /// One for all namespaces.
+    pub breaker: Arc<Breaker>,
+    /// Of this plugin in this version.
+    pub meter: Arc<PluginMeter>,
+    /// What the hub has to say of it.
+    pub voice: Voice,
 }
 
 impl Link {
+    /// A plugin whose breaker is closed, and which is seen by `seeing`.
+    pub fn new(plugin: Arc<dyn Plugin>, policy: [Policy; 6], breaker: breaker::Settings, seeing: &Seeing) -> Self {
+        let meter = seeing.metrics.plugins.meter(plugin.name(), plugin.version(), |kind| plugin.has_hook(kind));
+        let voice = Voice::new(seeing.logs.clone(), plugin.name().clone(), plugin.version().into());
+        let breaker = Arc::new(Breaker::new(voice.clone(), breaker));
+        Self { plugin, policy, breaker, meter, voice }
+    }
+
     /// Whether this plugin's hook is to be called for the event.
     pub fn wants(&self, event: &Event) -> bool {
         self.plugin.has_hook(event.kind)
@@ -124,9 +177,10 @@ impl Current {
         self.0.load_full()
     }
 
-    /// The chain that an event of this namespace takes now.
-    pub fn of(&self, namespace: &Text) -> Arc<Chain> {
-        self.0.load().of(namespace)
+    /// The chain that an event of this namespace takes now, and its revision.
+    pub fn of(&self, namespace: &Text) -> (Arc<Chain>, u64) {
+        let chains = self.0.load();
+        (chains.of(namespace), chains.revision)
     }
 
     /// Events take these from now on; those under way end on the chains that they began with.
@@ -154,6 +208,11 @@ impl Chains {
             known.insert(namespace.clone(), chain.clone());
         }
         chain
+    }
+
+    /// Every plugin in its place, in order.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().map(|(_, link)| link)
     }
 
     /// Every plugin, in order.

@@ -1,13 +1,15 @@
 //! Every event goes down a chain of plugins and becomes one transaction.
 
+pub mod breaker;
 pub mod call;
 pub mod chain;
 pub mod refusal;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod transaction;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use self::{
     call::{Context, Event, Rooms},
@@ -18,6 +20,10 @@ use self::{
 use crate::{
     bus::{Effect, Emit, Entry},
     event::{Audience, Identity, Kind, Payload, Subject, Target, Text, now_ms},
+    seeing::{
+        Seeing,
+        trace::{End, Recording, Start, Unlogged},
+    },
     store::{Draft, Prepared, Store, StoreError},
 };
 
@@ -30,6 +36,7 @@ pub struct Pipeline {
     limits: Limits,
     rooms: Arc<dyn Rooms>,
     store: Arc<dyn Store>,
+    seeing: Seeing,
 }
 
 /// What a root event led to, ready for the bus.
@@ -44,6 +51,8 @@ pub struct Decision {
     identity: Option<Identity>,
     /// Checked writes to the store. While it is kept nobody else commits any.
     writes: Option<Box<dyn Prepared>>,
+    /// For those who look on.
+    told: Option<Unlogged>,
 }
 
 impl Decision {
@@ -51,6 +60,9 @@ impl Decision {
     /// log. An event that belongs to no socket has no subject.
     pub fn commit(mut self, subject: Option<&Subject>) {
         self.commit_writes();
+        if let Some(told) = self.told.take() {
+            told.logged();
+        }
         if let Some(subject) = subject {
             subject.commit(self.joined, self.identity);
         }
@@ -88,9 +100,10 @@ impl Decision {
 }
 
 impl Pipeline {
-    /// A pipeline over `chains`; `rooms` is the membership on the log, `store` what plugins keep.
-    pub fn new(chains: Current, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>) -> Self {
-        Self { chains, limits, rooms, store }
+    /// A pipeline over `chains`; `rooms` is the membership on the log, `store` what plugins keep, `seeing` is told of all
+    /// events.
+    pub fn new(chains: Current, limits: Limits, rooms: Arc<dyn Rooms>, store: Arc<dyn Store>, seeing: Seeing) -> Self {
+        Self { chains, limits, rooms, store, seeing }
     }
 
     /// The revision that events take now.
@@ -114,6 +127,11 @@ impl Pipeline {
         self.run_root(namespace, None, event, None, false).await
     }
 
+    /// Notes that the log did not take what an event had led to.
+    pub fn not_logged(&self, refusal: &Refusal) {
+        self.seeing.metrics.events.not_logged(refusal.code.as_str());
+    }
+
     /// How a message is refused that came to nothing behind the chain.
     pub fn refuse(&self, subject: &Subject, name: &Text, ack: Option<i64>, refusal: Refusal) -> Decision {
         let effects = vec![refuse_message(name, ack, &refusal)];
@@ -124,6 +142,7 @@ impl Pipeline {
             joined: None,
             identity: None,
             writes: None,
+            told: None,
         }
     }
 
@@ -135,7 +154,19 @@ impl Pipeline {
         ack: Option<i64>,
         runs_order: bool,
     ) -> Decision {
-        let chain = self.chains.of(namespace);
+        let began = Instant::now();
+        let events = &self.seeing.metrics.events;
+        let (chain, revision) = self.chains.of(namespace);
+        let mut recording = self.seeing.tracer.begin(|| Start {
+            began,
+            time_ms: now_ms(),
+            revision,
+            namespace: namespace.clone(),
+            socket: subject.map(|subject| subject.id),
+            user: subject.and_then(|subject| Some(subject.identity()?.user.clone())),
+            kind: event.kind,
+            origin: told::origin(event.origin),
+        });
         let context = Context {
             namespace: namespace.clone(),
             subject: subject.cloned(),
@@ -150,7 +181,9 @@ impl Pipeline {
         let root = Root { kind: event.kind, name: event.name.clone(), ack };
         let mut tries = 1;
         loop {
-            let mut performed = Transaction::new(&chain, self.limits, context.clone(), event.clone()).run().await;
+            let transaction = Transaction::new(&chain, self.limits, context.clone(), event.clone(), events);
+            let mut performed = transaction.recorded(recording.take()).run().await;
+            recording = performed.recording.take();
             let changes = std::mem::take(&mut performed.changes);
             let mut writes = None;
             if !changes.is_empty() {
@@ -159,6 +192,7 @@ impl Pipeline {
                     Ok(prepared) => writes = Some(prepared),
                     Err(StoreError::Conflict) if tries < TRIES_MAX => {
                         tries += 1;
+                        recording.iter_mut().for_each(|recording| recording.restart());
                         continue;
                     }
                     Err(error) => {
@@ -170,8 +204,37 @@ impl Pipeline {
                     }
                 }
             }
-            return root.decide(namespace, subject, performed, writes);
+            events.decided(root.kind, performed.outcome(), began.elapsed());
+            let outcome = performed.outcome();
+            let mut decision = root.decide(namespace, subject, performed, writes);
+            decision.told = recording.map(|recording| self.told(*recording, &decision, subject, outcome, tries));
+            return decision;
         }
+    }
+}
+
+impl Pipeline {
+    /// The whole record of an event, but for whether the log takes it.
+    fn told(
+        &self,
+        recording: Recording,
+        decision: &Decision,
+        subject: Option<&Arc<Subject>>,
+        outcome: &'static str,
+        tries: usize,
+    ) -> Unlogged {
+        let identity = decision.identity.as_ref().or_else(|| subject?.identity());
+        let rejection = decision.refusal.as_ref().and_then(|refusal| refusal.rejection.as_ref());
+        recording.end(
+            self.seeing.tracer.clone(),
+            End {
+                user: identity.map(|identity| &*identity.user),
+                outcome,
+                reason: rejection.map(|rejection| &*rejection.code),
+                effects: decision.entry.effects.iter().map(told::effect).collect(),
+                tries,
+            },
+        )
     }
 }
 
@@ -213,6 +276,7 @@ impl Root {
             joined: performed.joined,
             identity: performed.identity,
             writes,
+            told: None,
         }
     }
 }

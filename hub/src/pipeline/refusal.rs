@@ -28,6 +28,19 @@ pub enum Code {
 }
 
 impl Code {
+    /// All codes, in the order of their declaration.
+    pub const ALL: [Code; 9] = [
+        Code::Unhandled,
+        Code::Rejected,
+        Code::PluginFailed,
+        Code::Overloaded,
+        Code::Timeout,
+        Code::LimitExceeded,
+        Code::Conflict,
+        Code::StoreUnavailable,
+        Code::Unavailable,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Code::Unhandled => "unhandled",
@@ -124,6 +137,12 @@ mod tests {
             refusal.connect_error(),
             r#"{"data":{"code":"rejected","reason":{"code":"muted","data":{"until":5},"message":"you are muted"}},"message":"you are muted"}"#
         );
+    }
+
+    #[test]
+    fn every_code_is_an_outcome_that_is_counted() {
+        let codes = Code::ALL.map(Code::as_str);
+        assert_eq!(crate::seeing::metrics::OUTCOMES[2..], codes);
     }
 
     #[test]

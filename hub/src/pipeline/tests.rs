@@ -4,13 +4,14 @@ use std::{
     future::Future,
     sync::Arc,
     task::{Context as TaskContext, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::{
+    breaker::{self, Status},
     call::{Call, Context, Event, Rooms, Step, Verdict},
     chain::{Called, Chain, Failure, FailureCause, Link, Plugin, Policy},
     refusal::{Code, Rejection},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     bus::{Effect, Emit},
     event::{Audience, Kind, Origin, Payload, SocketId, Subject, Target, Text},
+    seeing::{Seeing, metrics::Events},
     store::{self, Draft, LocalStore},
 };
 
@@ -182,9 +184,21 @@ fn run(scripts: Vec<([Script; 6], Policy)>, rooms: &[&str], event: Event) -> Ran
         .enumerate()
         .map(|(index, (scripts, policy))| {
             let name: Text = format!("p{index}").into();
-            Link { plugin: Arc::new(Scripted { name, index, scripts, log: log.clone() }), policy: [policy; 6] }
+            let plugin = Scripted { name, index, scripts, log: log.clone() };
+            Link::new(
+                Arc::new(plugin),
+                [policy; 6],
+                breaker::Settings { failures: 0, ..Default::default() },
+                &Seeing::default(),
+            )
         })
         .collect();
+    let performed = perform(&Chain { links }, rooms, event);
+    let log = log.lock().clone();
+    Ran { performed, log, policies }
+}
+
+fn perform(chain: &Chain, rooms: &[&str], event: Event) -> Performed {
     let subject = Subject::new(SocketId::random(), "/".into(), None, None);
     subject.commit(Some(rooms.iter().map(|r| Text::from(*r)).collect()), None);
     let context = Context {
@@ -199,9 +213,7 @@ fn run(scripts: Vec<([Script; 6], Policy)>, rooms: &[&str], event: Event) -> Ran
         draft: Draft::new(Arc::new(LocalStore::in_memory(store::Limits::default()))),
     };
     let limits = Limits { chain_timeout: Duration::from_secs(60), rooms_per_socket_max: 4, effects_max: EFFECTS_MAX };
-    let performed = now(Transaction::new(&Chain { links }, limits, context, event).run());
-    let log = log.lock().clone();
-    Ran { performed, log, policies }
+    now(Transaction::new(chain, limits, context, event, &Events::default()).run())
 }
 
 fn tags(effects: &[Effect]) -> Vec<Text> {
@@ -423,4 +435,40 @@ fn a_join_reaches_its_new_member_and_a_leave_does_not_reach_the_one_who_left() {
         })
         .collect();
     assert_eq!(order, ["join", "emit", "leave", "emit"]);
+}
+
+/// A plugin that fails in every hook, with a breaker that opens at the third failure.
+fn failing(policy: Policy, log: &Log) -> Link {
+    let scripts = Kind::ALL.map(|_| Script { ends: Ends::Fail, ..Script::default() });
+    let plugin = Scripted { name: "failing".into(), index: 0, scripts, log: log.clone() };
+    Link::new(
+        Arc::new(plugin),
+        [policy; 6],
+        breaker::Settings { failures: 3, ..Default::default() },
+        &Seeing::default(),
+    )
+}
+
+#[test]
+fn a_plugin_in_quarantine_is_not_called_and_its_policy_decides() {
+    for (policy, code) in [(Policy::Reject, Code::PluginFailed), (Policy::Skip, Code::Unhandled)] {
+        let log = Log::default();
+        let chain = Chain { links: vec![failing(policy, &log)] };
+        for _ in 0..10 {
+            assert_eq!(perform(&chain, &[], message()).refusal.map(|r| r.code), Some(code));
+        }
+        assert_eq!(log.lock().len(), 3, "the breaker opened at the third failure");
+        assert!(matches!(chain.links[0].breaker.status(Instant::now()), Status::Quarantined(_)));
+    }
+}
+
+#[test]
+fn facts_are_performed_in_quarantine_too() {
+    let log = Log::default();
+    let chain = Chain { links: vec![failing(Policy::Reject, &log)] };
+    (0..3).for_each(|_| drop(perform(&chain, &[], message())));
+    let performed = perform(&chain, &["a", "b"], Event::disconnect(Origin::Server, "gone".into()));
+    assert!(performed.refusal.is_none());
+    let count = performed.effects.iter().filter(|e| matches!(e, Effect::Leave(_) | Effect::Disconnect { .. })).count();
+    assert_eq!((count, log.lock().len()), (3, 3));
 }

@@ -7,13 +7,20 @@ use std::{
 };
 
 use super::{
+    breaker::{Breaker, Turn},
     call::{Acts, Call, Context, Event, Step, Verdict},
     chain::{Chain, Failure, FailureCause, Link, Policy},
     refusal::{Code, Refusal},
+    told,
 };
 use crate::{
     bus::{Ask, Effect, Emit},
-    event::{Asker, Identity, Kind, Origin, Payload, Target, Text},
+    event::{Asker, Identity, Kind, Origin, Payload, SocketId, Target, Text},
+    seeing::{
+        logs::Level,
+        metrics::{Events, Verdict as Seen},
+        trace::{Did, Recording},
+    },
     store::Changes,
 };
 
@@ -31,8 +38,13 @@ pub struct Limits {
 /// A transaction while its chain runs.
 pub struct Transaction<'a> {
     chain: &'a Chain,
+    events: &'a Events,
     limits: Limits,
     deadline: Instant,
+    /// The time as it was last read: when the last call ended.
+    clock: Instant,
+    /// For those who look on, if anybody does.
+    recording: Option<Box<Recording>>,
     /// The event that is on its way and what all hooks share. One for all of them: it moves into each call and back.
     call: Option<Box<Call>>,
     effects: Vec<Effect>,
@@ -73,14 +85,26 @@ pub struct Performed {
     pub message: Option<usize>,
     /// Set when the event did not go through.
     pub refusal: Option<Refusal>,
+    /// A plugin took the event out of its chain.
+    pub is_swallowed: bool,
     /// The handled membership and identity to take over once the effects are on the log.
     pub joined: Option<Vec<Text>>,
     pub identity: Option<Identity>,
     /// What is to be written to the store; after a refusal: what the rejecting call wants kept.
     pub changes: Changes,
+    pub recording: Option<Box<Recording>>,
 }
 
 impl Performed {
+    /// One word for it: `passed`, `swallowed`, or the code of the refusal.
+    pub fn outcome(&self) -> &'static str {
+        match &self.refusal {
+            Some(refusal) => refusal.code.as_str(),
+            None if self.is_swallowed => "swallowed",
+            None => "passed",
+        }
+    }
+
     /// Nothing but a refusal.
     pub fn refused(refusal: Refusal) -> Self {
         Self {
@@ -88,22 +112,35 @@ impl Performed {
             ack: None,
             message: None,
             refusal: Some(refusal),
+            is_swallowed: false,
             joined: None,
             identity: None,
             changes: Changes::default(),
+            recording: None,
         }
     }
+}
+
+/// How an event that was not undone came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Passed,
+    Swallowed,
 }
 
 type Walk<'b> = Pin<Box<dyn Future<Output = Result<(), Undone>> + Send + 'b>>;
 
 impl<'a> Transaction<'a> {
-    /// A transaction for a root event.
-    pub fn new(chain: &'a Chain, limits: Limits, context: Context, root: Event) -> Self {
+    /// A transaction for a root event, which begins now. `events` counts what is raised.
+    pub fn new(chain: &'a Chain, limits: Limits, context: Context, root: Event, events: &'a Events) -> Self {
+        let clock = Instant::now();
         Self {
             chain,
+            events,
             limits,
-            deadline: Instant::now() + limits.chain_timeout,
+            deadline: clock + limits.chain_timeout,
+            clock,
+            recording: None,
             call: Some(Box::new(Call { event: root, context, acts: Acts::default() })),
             effects: Vec::new(),
             ack: None,
@@ -115,13 +152,23 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// Has it recorded.
+    pub fn recorded(mut self, recording: Option<Box<Recording>>) -> Self {
+        self.recording = recording;
+        self
+    }
+
     /// Runs it. A disconnect brings the leaves of all rooms with it.
     pub async fn run(mut self) -> Performed {
         let walked = if self.event().kind == Kind::Disconnect { self.disconnect().await } else { self.walk(0).await };
-        if let Err(undone) = walked {
-            let Undone { refusal, notices, changes } = undone;
-            return Performed { effects: notices, changes: *changes, ..Performed::refused(refusal) };
-        }
+        let end = match walked {
+            Ok(end) => end,
+            Err(Undone { refusal, notices, changes }) => {
+                let (changes, recording) = (*changes, self.recording);
+                return Performed { effects: notices, changes, recording, ..Performed::refused(refusal) };
+            }
+        };
+        let is_swallowed = end == End::Swallowed;
         let unhandled = self.untargeted
             && !self.handled
             && self.effects.is_empty()
@@ -129,12 +176,13 @@ impl<'a> Transaction<'a> {
             && self.context().draft.changes.is_empty();
         let refusal = unhandled.then(|| Refusal::new(Code::Unhandled, "no plugin handles this event"));
         let Call { context: Context { joined, identity, draft, .. }, .. } = *self.take_call();
-        let Self { effects, ack, message, .. } = self;
-        Performed { effects, ack, message, refusal, joined, identity, changes: draft.changes }
+        let Self { effects, ack, message, recording, .. } = self;
+        let changes = draft.changes;
+        Performed { effects, ack, message, refusal, is_swallowed, joined, identity, changes, recording }
     }
 
     /// A disconnect is the last event: before it, one leave for each room, in the order of joining.
-    async fn disconnect(&mut self) -> Result<(), Undone> {
+    async fn disconnect(&mut self) -> Result<End, Undone> {
         self.disconnecting = true;
         let leaves = leaves_before(self.event(), &self.call().context);
         for leave in leaves {
@@ -164,10 +212,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// Sends the event down the chain from the plugin at `from` on.
-    async fn walk(&mut self, from: usize) -> Result<(), Undone> {
+    async fn walk(&mut self, from: usize) -> Result<End, Undone> {
         let chain = self.chain;
         let start = self.effects.len();
         let kind = self.event().kind;
+        self.meet();
         self.begin()?;
         for (at, link) in chain.links.iter().enumerate().skip(from) {
             if !link.wants(self.event()) {
@@ -196,13 +245,27 @@ impl<'a> Transaction<'a> {
                     self.take_steps(link, at, acts.steps).await?;
                     self.resolve_rooms_from(start);
                     self.swallow(start);
-                    return Ok(());
+                    return Ok(End::Swallowed);
                 }
             }
         }
         self.resolve_rooms_from(start);
         self.end();
-        Ok(())
+        Ok(End::Passed)
+    }
+
+    /// Those who look on are told what the event is called now, and where it goes.
+    fn meet(&mut self) {
+        if let (Some(recording), Some(call)) = (&mut self.recording, &self.call) {
+            recording.meet(told::name(&call.event), told::rooms(&call.event));
+        }
+    }
+
+    fn record(&mut self, link: &Link, verdict: &'static str, why: Option<&str>, took: Duration) {
+        if let (Some(recording), Some(call)) = (&mut self.recording, &self.call) {
+            let (plugin, version, event) = (link.plugin.name(), link.plugin.version(), &call.event);
+            recording.step(&Did { plugin, version, kind: event.kind, what: told::what(event), verdict, why, took });
+        }
     }
 
     fn resolve_rooms_from(&mut self, start: usize) {
@@ -210,36 +273,58 @@ impl<'a> Transaction<'a> {
         resolve_rooms(&mut self.effects[start..], &call.event);
     }
 
-    /// One plugin's turn. `None`: it failed and its policy is to skip.
+    /// One plugin's turn. `None`: it failed or is in quarantine, and its policy is to skip.
     async fn ask(&mut self, link: &Link) -> Result<Option<Acts>, Undone> {
         let kind = self.event().kind;
         let fact = kind.is_fact();
-        if Instant::now() > self.deadline {
+        let began = self.clock;
+        if began > self.deadline {
             let text = "the plugins took too long for this event";
             tracing::warn!(plugin = %link.plugin.name(), hook = kind.hook(), "chain_timeout_ms exceeded: plugin not asked");
+            self.record(link, "not_asked", Some("chain_timeout_ms"), Duration::ZERO);
             return if fact { Ok(None) } else { Err(Undone::by_hub(Code::Timeout, text)) };
         }
+        let turn = link.breaker.turn(began);
+        if let Turn::Quarantined = turn {
+            link.meter.passed_over(kind);
+            self.record(link, "quarantined", None, Duration::ZERO);
+            return not_counted(link, kind, Code::PluginFailed);
+        }
         let outcome = link.plugin.call(&mut self.call).await;
+        self.clock = Instant::now();
+        let now = self.clock;
         let call = self.call_mut();
         let outcome = outcome.and_then(|()| check_steps(link, call));
+        let cause = outcome.as_ref().err().map(|failure| &failure.cause);
+        let verdict = seen(cause, &call.acts);
+        link.meter.called(kind, now - began, verdict);
+        settle(&link.breaker, turn, cause, now);
         if outcome.is_ok() && call.acts.verdict == Verdict::Pass {
             call.apply_change();
         }
         let acts = std::mem::take(&mut call.acts);
+        if self.recording.is_some() {
+            let why = match (verdict, &acts.verdict) {
+                (Seen::Fail(cause), _) => Some(cause),
+                (Seen::Reject, Verdict::Reject(rejection)) => Some(&*rejection.code),
+                _ => None,
+            };
+            self.record(link, verdict.as_str(), why, now - began);
+            self.meet();
+        }
         let Err(failure) = outcome else { return Ok(Some(acts)) };
-        log_failure(&failure);
+        let socket = self.call().context.subject.as_ref().map(|subject| subject.id);
+        log_failure(link, socket, &failure);
         if let FailureCause::Store(_) = failure.cause
             && !fact
         {
             return Err(Undone::by_hub(Code::StoreUnavailable, "the server cannot reach its store, try again"));
         }
-        match link.policy[kind as usize] {
-            Policy::Reject if !fact => Err(match failure.cause {
-                FailureCause::Overloaded { .. } => Undone::by_hub(Code::Overloaded, "the server is busy, try again"),
-                _ => Undone::by_hub(Code::PluginFailed, "a plugin failed on this event"),
-            }),
-            _ => Ok(None),
-        }
+        let code = match failure.cause {
+            FailureCause::Overloaded { .. } => Code::Overloaded,
+            _ => Code::PluginFailed,
+        };
+        not_counted(link, kind, code)
     }
 
     /// Takes over what a hook did, in its order; raised events run here, at their place.
@@ -307,8 +392,11 @@ impl<'a> Transaction<'a> {
     /// is bounded by the number of kinds and the chain's length.
     fn walk_raised(&mut self, raised: Event, from: usize) -> Walk<'_> {
         Box::pin(async move {
+            self.events.raised(raised.kind);
             let outer = std::mem::replace(&mut self.call_mut().event, raised);
+            self.recording.iter_mut().for_each(|recording| recording.enter());
             self.walk(from).await?;
+            self.recording.iter_mut().for_each(|recording| recording.leave());
             self.call_mut().event = outer;
             Ok(())
         })
@@ -389,6 +477,39 @@ impl<'a> Transaction<'a> {
     }
 }
 
+/// What becomes of an event that a plugin failed on, or was not called for: its policy says. A fact goes on.
+fn not_counted(link: &Link, kind: Kind, code: Code) -> Result<Option<Acts>, Undone> {
+    let text = match code {
+        Code::Overloaded => "the server is busy, try again",
+        _ => "a plugin failed on this event",
+    };
+    match link.policy[kind as usize] {
+        Policy::Reject if !kind.is_fact() => Err(Undone::by_hub(code, text)),
+        _ => Ok(None),
+    }
+}
+
+/// What a call looks like to an operator.
+fn seen(failed: Option<&FailureCause>, acts: &Acts) -> Seen {
+    match (failed, &acts.verdict) {
+        (Some(cause), _) => Seen::Fail(cause.name()),
+        (None, Verdict::Pass) if acts.change.is_none() => Seen::Pass,
+        (None, Verdict::Pass) => Seen::Change,
+        (None, Verdict::Swallow) => Seen::Swallow,
+        (None, Verdict::Reject(_)) => Seen::Reject,
+    }
+}
+
+/// Tells a plugin's breaker what came of a call. What was not the plugin's fault counts neither for nor against it.
+fn settle(breaker: &Breaker, turn: Turn<'_>, failed: Option<&FailureCause>, now: Instant) {
+    match (turn, failed) {
+        (Turn::Probe(probe), None) => probe.worked(),
+        (Turn::Probe(probe), Some(cause)) if cause.is_plugins_own() => probe.failed(now),
+        (Turn::Call, Some(cause)) if cause.is_plugins_own() => breaker.failed(now),
+        _ => {}
+    }
+}
+
 /// One leave for each room, in the order of joining.
 fn leaves_before(disconnect: &Event, context: &Context) -> Vec<Event> {
     let reason = disconnect.reason.clone().unwrap_or_else(|| "server namespace disconnect".into());
@@ -440,10 +561,13 @@ fn check_steps(link: &Link, call: &Call) -> Result<(), Box<Failure>> {
     Ok(())
 }
 
-fn log_failure(failure: &Failure) {
+fn log_failure(link: &Link, socket: Option<SocketId>, failure: &Failure) {
     let details = failure.details.as_deref().unwrap_or("");
     tracing::warn!(
         plugin = %failure.plugin, version = %failure.version, hook = failure.hook, error = %failure.cause, details,
         "plugin failed"
     );
+    let separator = if details.is_empty() { "" } else { "\n" };
+    let text = format!("failed: {}{separator}{details}", failure.cause);
+    link.voice.say(failure.hook, Level::Error, socket, &text);
 }

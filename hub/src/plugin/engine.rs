@@ -28,6 +28,10 @@ use super::{
     loaded::WasmPlugin,
     settings::{Capability, Settings},
 };
+use crate::{
+    event::Text,
+    seeing::logs::{PluginLogs, Voice},
+};
 
 /// Memory of an idle instance that stays mapped, so that the next one starts without page faults.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
@@ -59,6 +63,7 @@ pub struct Engine {
     stack_max_bytes: usize,
     live: Arc<Live>,
     cache: Option<Arc<CodeCache>>,
+    logs: Arc<PluginLogs>,
     _clock: Arc<Clock>,
 }
 
@@ -109,8 +114,18 @@ impl Engine {
         World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         let clock = Arc::new(Clock::start(&wasmtime)?);
         let stack_max_bytes = settings.stack_max_bytes;
-        let (linker, live) = (Arc::new(linker), Arc::default());
-        Ok(Self { wasmtime, linker, stack_max_bytes, live, cache: None, _clock: clock })
+        let (linker, live, logs) = (Arc::new(linker), Arc::default(), Arc::default());
+        Ok(Self { wasmtime, linker, stack_max_bytes, live, cache: None, logs, _clock: clock })
+    }
+
+    /// The same, whose plugins' lines go to `logs`.
+    pub fn with_logs(self, logs: Arc<PluginLogs>) -> Self {
+        Self { logs, ..self }
+    }
+
+    /// A plugin's way to its lines.
+    pub(super) fn voice(&self, plugin: Text, version: Text) -> Voice {
+        Voice::new(self.logs.clone(), plugin, version)
     }
 
     /// The same engine, which looks there before it compiles, and keeps there what it has compiled.

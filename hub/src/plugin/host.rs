@@ -16,6 +16,7 @@ use super::{
 use crate::{
     event::{Audience, Identity, Kind, Origin, Target, Text},
     pipeline::call::{AnswerOutcome, Call, Event, Step},
+    seeing::logs::{self, Voice},
 };
 
 /// What a target, role or attachment counts beside its own bytes: the hub keeps each of them, however short it is.
@@ -27,7 +28,7 @@ pub struct HostState {
     table: ResourceTable,
     pub memory: MemoryLimiter,
     pub stdio: Stdio,
-    plugin: Text,
+    voice: Voice,
     pub limits: Limits,
     /// The event being handled.
     pub call: Option<Box<Call>>,
@@ -44,15 +45,15 @@ impl WasiView for HostState {
 
 impl HostState {
     /// A state without an event: no files, no network, no environment; clocks and randomness work.
-    pub fn new(plugin: Text, limits: Limits) -> Self {
+    pub fn new(voice: Voice, limits: Limits, memory: MemoryLimiter) -> Self {
         let stdio = Stdio::default();
         let wasi = WasiCtxBuilder::new().stdout(stdio.clone()).stderr(stdio.clone()).build();
         Self {
             wasi,
             table: ResourceTable::new(),
-            memory: MemoryLimiter::new(limits.memory_max_bytes),
+            memory,
             stdio,
-            plugin,
+            voice,
             limits,
             call: None,
             cpu: CpuTime::new(),
@@ -77,7 +78,9 @@ impl HostState {
             self.write_log(Level::Info, line);
         }
         if kept.dropped_bytes > 0 {
-            tracing::warn!(plugin = %self.plugin, dropped_bytes = kept.dropped_bytes, "plugin printed too much: output dropped");
+            let dropped_bytes = kept.dropped_bytes;
+            tracing::warn!(plugin = %self.plugin(), dropped_bytes, "plugin printed too much: output dropped");
+            self.say(logs::Level::Warn, &format!("printed too much: {dropped_bytes} bytes dropped"));
         }
         Some(text)
     }
@@ -86,13 +89,15 @@ impl HostState {
     pub fn end_log(&mut self, hook: &'static str) {
         let (used, allowed) = (self.log_lines, self.limits.log_lines_max);
         if used > allowed {
-            tracing::warn!(plugin = %self.plugin, hook, limit = "log_lines_max", used, allowed, "log lines dropped");
+            tracing::warn!(plugin = %self.plugin(), hook, limit = "log_lines_max", used, allowed, "log lines dropped");
+            let text = format!("log_lines_max exceeded: used {used}, allowed {allowed}: lines dropped");
+            self.voice.say(hook, logs::Level::Warn, None, &text);
         }
         self.log_lines = 0;
     }
 
     pub(super) fn plugin(&self) -> &Text {
-        &self.plugin
+        self.voice.plugin()
     }
 
     pub(super) fn call(&mut self) -> Result<&mut Call> {
@@ -143,6 +148,23 @@ impl HostState {
         }
     }
 
+    /// Whether a line of this level reaches anybody: the node's log has its level, and what operators look at has all but
+    /// the finest.
+    fn is_heard(&self, level: Level) -> bool {
+        match level {
+            Level::Trace => tracing::enabled!(target: "plugin", tracing::Level::TRACE),
+            Level::Debug => tracing::enabled!(target: "plugin", tracing::Level::DEBUG),
+            Level::Info | Level::Warn | Level::Error => true,
+        }
+    }
+
+    /// A line for those who look at this plugin.
+    fn say(&self, level: logs::Level, text: &str) {
+        let call = self.call.as_ref();
+        let socket = call.and_then(|call| Some(call.context.subject.as_ref()?.id));
+        self.voice.say(call.map_or("init", |call| call.event.kind.hook()), level, socket, text);
+    }
+
     fn write_log(&mut self, level: Level, message: &str) {
         self.log_lines += 1;
         if self.log_lines > self.limits.log_lines_max {
@@ -150,7 +172,10 @@ impl HostState {
         }
         let end = message.floor_char_boundary(self.limits.log_line_max_bytes);
         let message = &message[..end];
-        let plugin = &self.plugin;
+        if self.is_heard(level) {
+            self.say(kept_level(level), message);
+        }
+        let plugin = self.plugin();
         match level {
             Level::Trace => tracing::trace!(target: "plugin", %plugin, "{message}"),
             Level::Debug => tracing::debug!(target: "plugin", %plugin, "{message}"),
@@ -158,6 +183,16 @@ impl HostState {
             Level::Warn => tracing::warn!(target: "plugin", %plugin, "{message}"),
             Level::Error => tracing::error!(target: "plugin", %plugin, "{message}"),
         }
+    }
+}
+
+fn kept_level(level: Level) -> logs::Level {
+    match level {
+        Level::Trace => logs::Level::Trace,
+        Level::Debug => logs::Level::Debug,
+        Level::Info => logs::Level::Info,
+        Level::Warn => logs::Level::Warn,
+        Level::Error => logs::Level::Error,
     }
 }
 
@@ -306,13 +341,7 @@ impl imports::answer::Host for HostState {
 
 impl imports::log::Host for HostState {
     fn enabled(&mut self, level: Level) -> Result<bool> {
-        Ok(match level {
-            Level::Trace => tracing::enabled!(target: "plugin", tracing::Level::TRACE),
-            Level::Debug => tracing::enabled!(target: "plugin", tracing::Level::DEBUG),
-            Level::Info => tracing::enabled!(target: "plugin", tracing::Level::INFO),
-            Level::Warn => tracing::enabled!(target: "plugin", tracing::Level::WARN),
-            Level::Error => tracing::enabled!(target: "plugin", tracing::Level::ERROR),
-        })
+        Ok(self.is_heard(level))
     }
 
     fn write(&mut self, level: Level, message: String) -> Result<()> {

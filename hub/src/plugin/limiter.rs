@@ -1,6 +1,12 @@
 //! Limits as errors with a name, and the one on memory.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use wasmtime::{ResourceLimiter, Result};
 
@@ -59,11 +65,20 @@ impl std::error::Error for StoreFault {}
 pub struct MemoryLimiter {
     max_bytes: usize,
     used_bytes: usize,
+    /// Of all instances of the plugin.
+    all_bytes: Arc<AtomicUsize>,
 }
 
 impl MemoryLimiter {
-    pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, used_bytes: 0 }
+    /// `all_bytes` counts what this instance has for as long as it exists, beside the others.
+    pub fn new(max_bytes: usize, all_bytes: Arc<AtomicUsize>) -> Self {
+        Self { max_bytes, used_bytes: 0, all_bytes }
+    }
+}
+
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        self.all_bytes.fetch_sub(self.used_bytes, Ordering::Relaxed);
     }
 }
 
@@ -73,6 +88,8 @@ impl ResourceLimiter for MemoryLimiter {
         if used > self.max_bytes {
             return Err(LimitError::new("memory_max_bytes", used, self.max_bytes).into());
         }
+        self.all_bytes.fetch_add(used, Ordering::Relaxed);
+        self.all_bytes.fetch_sub(self.used_bytes, Ordering::Relaxed);
         self.used_bytes = used;
         Ok(true)
     }

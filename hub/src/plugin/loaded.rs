@@ -19,21 +19,23 @@ use super::{
     explain::{Allowed, explain, out_of_time, returned},
     host::HostState,
     instance::{Instance, Live},
-    limiter::LimitError,
+    limiter::{LimitError, MemoryLimiter},
     settings::{Limits, Settings},
 };
 use crate::{
     event::{Kind, Text},
     pipeline::{
         call::Call,
-        chain::{Called, Failure, FailureCause, Plugin},
+        chain::{Called, Failure, FailureCause, Footprint, Plugin},
     },
+    seeing::logs::{Level, Voice},
 };
 
 /// A plugin that runs as WebAssembly.
 pub struct WasmPlugin {
     name: Text,
     code: Arc<Code>,
+    voice: Voice,
     config: String,
     limits: Limits,
     engine: Engine,
@@ -43,6 +45,8 @@ pub struct WasmPlugin {
     /// How many calls may run; a call holds an instance for as long as its permit.
     permits: Semaphore,
     live: Arc<AtomicUsize>,
+    /// Linear memories of all instances.
+    memory_bytes: Arc<AtomicUsize>,
 }
 
 impl WasmPlugin {
@@ -50,6 +54,7 @@ impl WasmPlugin {
     pub(super) async fn start(engine: Engine, code: Arc<Code>, settings: Settings) -> Result<Self, LoadError> {
         let shards = thread::available_parallelism().map_or(4, |n| n.get()).min(64) + 1;
         let plugin = Self {
+            voice: engine.voice(settings.name.clone(), code.version.as_str().into()),
             name: settings.name,
             config: settings.config,
             permits: Semaphore::new(settings.limits.instances_max),
@@ -58,6 +63,7 @@ impl WasmPlugin {
             engine,
             idle: (0..shards).map(|_| Mutex::default()).collect(),
             live: Arc::default(),
+            memory_bytes: Arc::default(),
         };
         plugin.add_instance(0).await?;
         Ok(plugin)
@@ -78,7 +84,9 @@ impl WasmPlugin {
         let instance = self.instantiate().await.map_err(|(cause, details)| {
             if let Some(details) = details {
                 tracing::warn!(plugin = %self.name, hook = "init", details, "plugin failed");
+                self.voice.say("init", Level::Error, None, &details);
             }
+            self.voice.say("init", Level::Error, None, &format!("failed: {cause}"));
             let (plugin, version) = (self.name.to_string(), self.code.version.clone());
             LoadError::Init { plugin, version, reason: cause.to_string() }
         })?;
@@ -115,9 +123,9 @@ impl WasmPlugin {
         instance.store.data_mut().begin(call.take(), self.limits.cpu);
         let ended = instance.call(kind, self.limits.wall).await;
         let state = instance.store.data_mut();
-        *call = state.call.take();
         let printed = state.flush_output();
         state.end_log(kind.hook());
+        *call = state.call.take();
         match ended {
             Ok(Ok(answer)) => {
                 self.put_back(instance);
@@ -163,7 +171,9 @@ impl WasmPlugin {
 
     /// A new guest that has run its `init`.
     async fn instantiate(&self) -> Result<Box<Instance>, (FailureCause, Option<String>)> {
-        let mut store = Store::new(self.engine.wasmtime(), HostState::new(self.name.clone(), self.limits.clone()));
+        let memory = MemoryLimiter::new(self.limits.memory_max_bytes, self.memory_bytes.clone());
+        let state = HostState::new(self.voice.clone(), self.limits.clone(), memory);
+        let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.memory);
         // one text may stand many times in a list: what the host copies in one call is bounded apart from the guest's memory
         store.set_hostcall_fuel(self.limits.memory_max_bytes);
@@ -228,6 +238,11 @@ impl Plugin for WasmPlugin {
 
     fn wants_message(&self, name: &str) -> bool {
         self.code.messages.iter().any(|p| p.matches(name))
+    }
+
+    fn footprint(&self) -> Footprint {
+        let memory_bytes = self.memory_bytes.load(Ordering::Relaxed);
+        Footprint { instances: self.live_instances(), memory_bytes }
     }
 
     fn call<'a>(&'a self, call: &'a mut Option<Box<Call>>) -> Called<'a> {

@@ -11,6 +11,7 @@ use crate::{
     pipeline::chain::{Chains, Link, Matches},
     plugin::{Code, Engine, LoadError, WasmPlugin, artifact::Artifact, settings::Settings},
     registry::{Digest, Placed, Registry, Revision},
+    seeing::Seeing,
 };
 
 /// Instances that a new plugin is given before it takes over from one that has as many.
@@ -29,6 +30,8 @@ pub struct Running {
     settings: Arc<PluginConfig>,
     /// `None`: it is off.
     plugin: Option<Arc<WasmPlugin>>,
+    /// Where events meet it, with what its breaker knows.
+    link: Option<Link>,
 }
 
 /// A plugin whose code is there, or one that is off.
@@ -54,7 +57,7 @@ pub struct PluginStatus {
 impl Active {
     /// What events take.
     pub fn chains(&self, namespaces_max: usize) -> Chains {
-        let links = self.running.iter().filter_map(Running::link).collect();
+        let links = self.running.iter().filter_map(Running::linked).collect();
         Chains::new(self.revision.number, links, namespaces_max)
     }
 
@@ -76,12 +79,12 @@ impl Active {
 }
 
 impl Running {
-    fn link(&self) -> Option<(Matches, Link)> {
-        let (plugin, namespaces) = (self.plugin.clone()?, self.settings.namespaces.clone());
-        let own = plugin.clone();
+    fn linked(&self) -> Option<(Matches, Link)> {
+        let (own, link) = (self.plugin.clone()?, self.link.clone()?);
+        let namespaces = self.settings.namespaces.clone();
         let matches: Matches =
             Box::new(move |name| namespaces.iter().any(|p| p.matches(name)) && own.wants_namespace(name));
-        Some((matches, Link { plugin, policy: self.settings.policy }))
+        Some((matches, link))
     }
 
     /// Whether it can go on as it is in a place of the new chain.
@@ -165,6 +168,7 @@ pub async fn start(
     engine: &Engine,
     compiled: Vec<Compiled>,
     old: Option<&Active>,
+    seeing: &Seeing,
 ) -> Result<Vec<Running>, RolloutError> {
     let mut running = Vec::with_capacity(compiled.len());
     for compiled in compiled {
@@ -183,7 +187,8 @@ pub async fn start(
                 Some(Arc::new(plugin))
             }
         };
-        running.push(Running { placed, settings, plugin });
+        let link = plugin.clone().map(|plugin| Link::new(plugin, settings.policy, settings.breaker, seeing));
+        running.push(Running { placed, settings, plugin, link });
     }
     Ok(running)
 }

@@ -14,6 +14,7 @@ use crate::{
     pipeline::chain::Chains,
     plugin::{Engine, artifact::FILE_MAX_BYTES},
     registry::{Artifact, Placed, Proposal, Registry, Revision},
+    seeing::Seeing,
 };
 
 /// Who a revision is of that a config has made.
@@ -24,21 +25,21 @@ pub async fn open(
     engine: &Engine,
     registry: &dyn Registry,
     config: &Config,
-    takes_file: bool,
+    seeing: &Seeing,
 ) -> anyhow::Result<(Active, Chains)> {
     let head = registry.head().await.context("the registry is not read")?;
     let file = plugins(registry, config).await?;
     let (plugins, base, why) = match head {
-        Some(head) if !takes_file => {
+        Some(head) if !config.registry.reset => {
             tell_differences(&head, &file);
-            return in_force(engine, registry, config, head).await;
+            return in_force(engine, registry, config, seeing, head).await;
         }
-        Some(head) if head.plugins == file => return in_force(engine, registry, config, head).await,
+        Some(head) if head.plugins == file => return in_force(engine, registry, config, seeing, head).await,
         Some(head) => (file, head.number, "--reset-chain"),
         None => (file, 0, "the first chain"),
     };
     let codes = active::compile(engine, registry, config, &plugins, None).await?;
-    let running = active::start(engine, codes, None).await?;
+    let running = active::start(engine, codes, None, seeing).await?;
     let proposal = Proposal { plugins, who: WHO.into(), why: why.into() };
     let revision = registry.commit(base, proposal).await.context("the first chain is not kept")?;
     Ok(finish(config, revision, running))
@@ -48,11 +49,12 @@ async fn in_force(
     engine: &Engine,
     registry: &dyn Registry,
     config: &Config,
+    seeing: &Seeing,
     revision: Revision,
 ) -> anyhow::Result<(Active, Chains)> {
     let started = async {
         let codes = active::compile(engine, registry, config, &revision.plugins, None).await?;
-        active::start(engine, codes, None).await
+        active::start(engine, codes, None, seeing).await
     };
     let running = started.await.with_context(|| {
         let number = revision.number;

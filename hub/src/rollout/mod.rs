@@ -27,6 +27,7 @@ use crate::{
     pipeline::chain::Current,
     plugin::{Engine, artifact},
     registry::{self, Digest, Placed, Proposal, Registry, Revision},
+    seeing::Seeing,
 };
 
 /// Plugins of one chain, those that are off included.
@@ -39,6 +40,7 @@ pub struct Rollout {
     engine: Engine,
     registry: Arc<dyn Registry>,
     config: Arc<Config>,
+    seeing: Seeing,
     /// What events take.
     chains: Current,
     active: RwLock<Arc<Active>>,
@@ -81,7 +83,7 @@ pub struct Uploaded {
 
 impl Rollout {
     /// Brings the chain in force that the registry has, or that of the config's `[[plugin]]` tables when it has none or
-    /// `takes_file`.
+    /// is told to take them. `seeing` is told of what its plugins do.
     ///
     /// # Errors
     /// When a plugin cannot be loaded: nothing was committed then.
@@ -89,11 +91,11 @@ impl Rollout {
         engine: Engine,
         registry: Arc<dyn Registry>,
         config: Arc<Config>,
-        takes_file: bool,
+        seeing: Seeing,
     ) -> anyhow::Result<Self> {
-        let (active, chains) = file::open(&engine, &*registry, &config, takes_file).await?;
+        let (active, chains) = file::open(&engine, &*registry, &config, &seeing).await?;
         let active = RwLock::new(Arc::new(active));
-        Ok(Self { engine, registry, config, chains: Current::new(chains), active, turn: Mutex::default() })
+        Ok(Self { engine, registry, config, seeing, chains: Current::new(chains), active, turn: Mutex::default() })
     }
 
     /// What events are run down. It follows every change.
@@ -184,7 +186,7 @@ impl Rollout {
         }
         let codes = active::compile(&self.engine, &*self.registry, &self.config, &plugins, Some(&old)).await?;
         let compiled_in = begun.elapsed();
-        let running = active::start(&self.engine, codes, Some(&old)).await?;
+        let running = active::start(&self.engine, codes, Some(&old), &self.seeing).await?;
         let prepared_in = begun.elapsed();
         let proposal = Proposal { plugins, who: by.who, why: by.why };
         let revision = self.registry.commit(current, proposal).await.map_err(|error| match error {

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 
 use super::{
-    Doing, Key, Limits, OpError, Prepared, Record, Store, StoreError, Write, apply,
+    Doing, Figures, Key, Limits, OpError, Prepared, Record, Store, StoreError, Write, apply,
     disk::{Batch, Disk, DiskError, Usage},
     meters::Meters,
 };
@@ -43,6 +46,7 @@ struct Shared {
     wake: Condvar,
     /// Wakes who waits for the writer.
     written: Notify,
+    conflicts: AtomicU64,
 }
 
 #[derive(Default)]
@@ -222,7 +226,8 @@ fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
 impl Shared {
     fn new(limits: Limits, disk: Option<Disk>, usage: Usage) -> Self {
         let state = Mutex::new(State { usage, ..State::default() });
-        Self { limits, disk, commits: Arc::default(), state, wake: Condvar::new(), written: Notify::new() }
+        let (wake, written) = (Condvar::new(), Notify::new());
+        Self { limits, disk, commits: Arc::default(), state, wake, written, conflicts: AtomicU64::new(0) }
     }
 
     /// What is kept under a key, expired or not.
@@ -410,7 +415,11 @@ impl Store for LocalStore {
     fn prepare(&self, writes: Vec<Write>) -> Doing<'_, Box<dyn Prepared>> {
         Box::pin(async move {
             let turn = self.turn().await?;
-            let changes = self.check(writes)?;
+            let changes = self.check(writes).inspect_err(|error| {
+                if *error == StoreError::Conflict {
+                    self.shared.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+            })?;
             let prepared = LocalPrepared { shared: self.shared.clone(), changes, _turn: turn };
             Ok(Box::new(prepared) as Box<dyn Prepared>)
         })
@@ -444,6 +453,12 @@ impl Store for LocalStore {
 
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.shared.state.lock();
+        let (commits, backlog_bytes) = (state.last, state.backlog_bytes as u64);
+        Figures { commits, conflicts: self.shared.conflicts.load(Ordering::Relaxed), backlog_bytes }
     }
 
     fn sync(&self) -> Doing<'_, ()> {

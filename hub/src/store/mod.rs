@@ -116,6 +116,16 @@ pub enum StoreError {
     Unavailable(String),
 }
 
+/// What a store did since it began, and what it still has to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub commits: u64,
+    /// Commits that others were faster than.
+    pub conflicts: u64,
+    /// What was committed and is not as safe as it gets.
+    pub backlog_bytes: u64,
+}
+
 /// What a store does for one caller.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -141,6 +151,9 @@ pub trait Store: Send + Sync {
 
     /// The number of this life of the store: greater than that of any earlier one, which may have lost its last commits.
     fn epoch(&self) -> u64;
+
+    /// Its figures.
+    fn figures(&self) -> Figures;
 
     /// Waits until all that was committed is as safe as it gets.
     fn sync(&self) -> Doing<'_, ()>;

@@ -9,7 +9,7 @@ use crate::{
     config::{Config, ConfigError, LogFormat, Overrides, Role},
     event::Kind,
     gateway::{socketio::Encoding, transport::Origins},
-    pipeline::chain::Policy,
+    pipeline::{breaker, chain::Policy},
     plugin::{
         names::Names,
         settings::{Capability, Limits},
@@ -116,6 +116,10 @@ trusted_keys = ["RWSEgAqG8oEBrRzKfEjQZyhsZcwqfIm/2RHx3BvdSbTX2sVankFeJQrg"]
 [plugin_defaults.limits]
 wall_ms = 1001
 
+[plugin_defaults.breaker]
+failures = 0
+quarantine_max_ms = 31_000
+
 [[plugin]]
 name = "rooms-2"
 file = "Cargo.toml"
@@ -133,6 +137,11 @@ log_lines_max = 0
 log_line_max_bytes = 25
 instances_max = 26
 instance_wait_ms = 27
+
+[plugin.breaker]
+failures = 28
+window_ms = 29
+quarantine_ms = 30
 
 [plugin.config]
 words = ["a", 1, 2.5, true]
@@ -253,6 +262,9 @@ fn every_key_of_a_plugin_counts() {
         limits.instances_max,
     ];
     assert_eq!(counts, [131_072, 23, 24, 0, 25, 26]);
+    let breaker = &rooms.breaker;
+    let times = [breaker.window, breaker.quarantine, breaker.quarantine_max].map(|time| time.as_millis());
+    assert_eq!((breaker.failures, times), (28, [29, 30, 31_000]));
     let expected = r#"{"deep":{"size":-3},"since":"1979-05-27T07:32:00Z","words":["a",1,2.5,true]}"#;
     assert_eq!(rooms.config.to_string(), expected);
 
@@ -260,6 +272,7 @@ fn every_key_of_a_plugin_counts() {
     assert_eq!(later.policy, [Policy::Skip; 6]);
     assert_eq!(format!("{:?}", later.namespaces), r#"["*"]"#);
     assert_eq!((later.limits.wall.as_millis(), later.limits.cpu), (1001, Limits::default().cpu));
+    assert_eq!((later.breaker.failures, later.breaker.window), (0, breaker::Settings::default().window));
     assert_eq!(later.config.to_string(), "{}");
 }
 
@@ -384,8 +397,14 @@ fn a_file_that_cannot_be_read_is_named() {
 fn the_readme_names_every_limit() {
     let readme = std::fs::read_to_string(base().parent().unwrap().join("README.md")).unwrap();
     let effective = parse(EVERYTHING).unwrap().effective();
-    let tables = [&effective["limits"], &effective["store"], &effective["engine"], &effective["admin"]];
-    for table in tables.into_iter().chain([&effective["plugin"][0]["limits"]]) {
+    for table in [
+        &effective["limits"],
+        &effective["store"],
+        &effective["engine"],
+        &effective["admin"],
+        &effective["plugin"][0]["limits"],
+        &effective["plugin"][0]["breaker"],
+    ] {
         for (key, _) in table.as_object().unwrap() {
             assert!(readme.contains(&format!("`{key}`")), "{key} is not in README.md");
         }
@@ -417,7 +436,7 @@ fn what_the_registry_has_of_a_plugin_is_read_as_if_it_stood_in_a_file() {
     );
     assert_eq!(
         wrong("rooms", json!({ "file": "a.wasm" })),
-        "file: unknown key, known here are capabilities, config, enabled, limits, name, namespaces, policy"
+        "file: unknown key, known here are breaker, capabilities, config, enabled, limits, name, namespaces, policy"
     );
     let nothing = wrong("rooms", json!({ "config": { "a": null } }));
     assert!(nothing.ends_with("leave out what is null"), "{nothing}");

@@ -341,6 +341,21 @@ fn values_that_do_not_go_together_are_refused() {
         "hub.toml:5:17: plugin[0].limits.instances_max: instances_max (1000) must be at most engine.instances_max \
          (512)",
     );
+    check_plugin(
+        "[plugin.breaker]\n\
+         quarantine_ms = 700_000",
+        "hub.toml:5:17: plugin[0].breaker.quarantine_ms: quarantine_ms (700000) must be at most quarantine_max_ms \
+         (600000)",
+    );
+    check(
+        "[plugin_defaults.breaker]\n\
+         quarantine_max_ms = 10\n\
+         [[plugin]]\n\
+         name = \"a\"\n\
+         file = \"Cargo.toml\"",
+        "hub.toml:2:21: plugin_defaults.breaker.quarantine_max_ms: quarantine_ms (30000) must be at most \
+         quarantine_max_ms (10)",
+    );
 }
 
 #[test]

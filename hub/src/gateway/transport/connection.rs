@@ -59,6 +59,17 @@ pub(super) struct Opening {
     pub(super) ticket: Ticket,
 }
 
+/// What became of a packet that was to be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It waits; this caller, and nobody else, must call [`Connection::flush`] soon.
+    MustFlush,
+    /// It waits; somebody else flushes.
+    Promised,
+    /// The connection is at its end, the packet goes nowhere.
+    Nowhere,
+}
+
 impl<A: Application> Connection<A> {
     pub(super) fn new(transport: Arc<Transport<A>>, key: Key, opening: Opening, session: A::Session) -> Self {
         let now = transport.now_ms();
@@ -113,13 +124,16 @@ impl<A: Application> Connection<A> {
         taken
     }
 
-    /// Queues without writing, to the same limit. True: this caller, and nobody else, must call
-    /// [`Connection::flush`] soon.
-    pub fn enqueue(self: &Arc<Self>, packet: &Arc<Packet>) -> bool {
+    /// Queues without writing, to the same limit.
+    pub fn enqueue(self: &Arc<Self>, packet: &Arc<Packet>) -> Enqueued {
         let next = self.outbox.lock().enqueue(packet, self.transport.settings().send_queue_max_bytes);
-        let must_flush = next == Next::Flush;
+        let enqueued = match next {
+            Next::Flush => Enqueued::MustFlush,
+            Next::Close(_) | Next::Ended => Enqueued::Nowhere,
+            _ => Enqueued::Promised,
+        };
         self.perform(next);
-        must_flush
+        enqueued
     }
 
     /// Writes what is queued, many packets at once. What the transport does not take now goes out when it does.

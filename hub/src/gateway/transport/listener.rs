@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -57,6 +57,21 @@ pub struct Served {
     pub refused: u64,
 }
 
+/// What a listener has done so far, for those who look while it serves.
+#[derive(Debug, Default)]
+pub struct Serving {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Serving {
+    /// The figures now.
+    pub fn so_far(&self) -> Served {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Served { accepted: load(&self.accepted), refused: load(&self.refused) }
+    }
+}
+
 /// What every HTTP connection needs to know.
 struct Limits {
     header_read_timeout: Duration,
@@ -76,11 +91,12 @@ enum Stage {
 
 /// Serves `router` until `shutdown` is ready; then accepts no more, closes idle connections, and returns when the
 /// requests under way have ended, or after the settings' close timeout. WebSockets are not waited for: they are their
-/// transport's. Each request carries its peer's address as `ConnectInfo<SocketAddr>`.
+/// transport's. Each request carries its peer's address as `ConnectInfo<SocketAddr>`. `serving` counts.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     settings: &Settings,
+    serving: &Serving,
     shutdown: impl Future<Output = ()>,
 ) -> Served {
     let admission = Admission::new(settings.connections_max, settings.connections_per_address_max);
@@ -91,7 +107,6 @@ pub async fn serve(
     });
     // each connection's task keeps a receiver: they have all ended when there is none
     let (stage, _) = watch::channel(Stage::Open);
-    let mut accepted = 0;
     let mut refused_logged = RefusedLog { count: 0, next: Instant::now() };
     let mut shutdown = pin!(shutdown);
     loop {
@@ -111,10 +126,11 @@ pub async fn serve(
         };
         let Some(permit) = admit(&admission, &settings.trusted_proxies, peer) else {
             let _ = stream.try_write(FULL);
+            serving.refused.fetch_add(1, Ordering::Relaxed);
             refused_logged.note(peer);
             continue;
         };
-        accepted += 1;
+        serving.accepted.fetch_add(1, Ordering::Relaxed);
         // a socket that broke already is noticed by reading it
         let _ = stream.set_nodelay(true);
         tokio::spawn(connection(stream, peer, router.clone(), limits.clone(), permit, stage.subscribe()));
@@ -125,7 +141,7 @@ pub async fn serve(
         stage.send_replace(Stage::Over);
         stage.closed().await;
     }
-    Served { accepted, refused: admission.refused() }
+    serving.so_far()
 }
 
 fn admit(admission: &Arc<Admission>, trusted: &[IpNetwork], peer: SocketAddr) -> Option<Arc<Permit>> {

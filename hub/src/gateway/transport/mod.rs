@@ -46,9 +46,9 @@ use tokio::{sync::Notify, task::yield_now, time::timeout};
 pub use self::{
     address::{IpNetwork, NetworkError},
     close::CloseReason,
-    connection::{Connection, Turn},
+    connection::{Connection, Enqueued, Turn},
     handshake::Handshake,
-    listener::{Served, serve},
+    listener::{Served, Serving, serve},
     packet::Packet,
     settings::{Origins, Settings},
 };

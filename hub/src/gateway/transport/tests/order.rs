@@ -39,8 +39,8 @@ async fn the_next_message_waits_for_the_handler_and_writing_goes_on() {
     while server.event().await != Event::Began("wait".into()) {}
     let connection = server.kept().await;
     assert!(connection.send(&Packet::message("meanwhile", &[])));
-    assert!(connection.enqueue(&Packet::message("queued", &[])));
-    assert!(!connection.enqueue(&Packet::message("too", &[])), "one flush was promised already");
+    assert_eq!(connection.enqueue(&Packet::message("queued", &[])), Enqueued::MustFlush);
+    assert_eq!(connection.enqueue(&Packet::message("too", &[])), Enqueued::Promised, "one flush was promised already");
     connection.flush();
     for expected in ["4meanwhile", "4queued", "4too"] {
         assert_eq!(wire.next().await, text(expected));
@@ -109,7 +109,7 @@ async fn a_handler_that_began_ends_though_its_client_is_gone_and_the_end_comes_b
     server.open_gate();
     assert_eq!(server.event().await, Event::Ended("wait".into()));
     assert_eq!(server.event().await, Event::Closed(CloseReason::TransportError));
-    assert!(!connection.enqueue(&Packet::message("too late", &[])));
+    assert_eq!(connection.enqueue(&Packet::message("too late", &[])), Enqueued::Nowhere);
     assert!(!connection.is_writable());
 }
 
@@ -207,7 +207,7 @@ async fn frames_stay_whole_and_in_each_senders_order_whoever_writes() {
                 let packet = Packet::message(&text, &attachments);
                 if (n + sender) % 2 == 0 {
                     assert!(connection.send(&packet));
-                } else if connection.enqueue(&packet) {
+                } else if connection.enqueue(&packet) == Enqueued::MustFlush {
                     yield_now().await;
                     connection.flush();
                 }

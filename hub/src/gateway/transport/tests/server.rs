@@ -42,7 +42,7 @@ impl Server {
         let served = transport.clone();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve(listener, served.router(), served.settings(), stopped).await
+            serve(listener, served.router(), served.settings(), &Serving::default(), stopped).await
         });
         Self { address, transport, events, stop: Mutex::new(Some(stop)), serving }
     }

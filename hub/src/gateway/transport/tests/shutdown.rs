@@ -34,7 +34,7 @@ async fn what_is_queued_comes_before_the_farewell() {
     let server = Server::start().await;
     let mut wire = Wire::open(server.address).await;
     wire.send("4keep").await;
-    assert!(server.kept().await.enqueue(&Packet::message("queued", &[])));
+    assert_eq!(server.kept().await.enqueue(&Packet::message("queued", &[])), Enqueued::MustFlush);
     let session = Polling::open(server.address).await;
     session.say("4queued").await;
     let (_, ()) = tokio::join!(server.transport.shutdown(CloseReason::ServerShuttingDown), async {

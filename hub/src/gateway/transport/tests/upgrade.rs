@@ -100,7 +100,7 @@ async fn a_broadcast_during_upgrades_reaches_everybody_without_gap_or_double() {
             match n % 3 {
                 0 => drop(connection.send(&packet)),
                 _ => {
-                    if connection.enqueue(&packet) {
+                    if connection.enqueue(&packet) == Enqueued::MustFlush {
                         yield_now().await;
                         connection.flush();
                     }
