@@ -2,6 +2,7 @@
 //!
 //! [`run`] is a whole node: the binary and the tests start the very same one.
 
+pub mod admin;
 pub mod bus;
 pub mod cli;
 pub mod config;
@@ -19,4 +20,4 @@ pub mod seeing;
 pub mod signature;
 pub mod store;
 
-pub use run::{load_plugin, run, run_seen};
+pub use run::{Listeners, load_plugin, run, run_seen};
