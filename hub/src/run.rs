@@ -13,16 +13,17 @@ use std::{
 
 use anyhow::Context;
 use axum::{Router, http::StatusCode, routing::get};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tower_http::services::ServeDir;
 
 use crate::{
+    admin,
     bus::MemoryBus,
     config::{Config, PluginConfig},
     delivery::{Delivery, LogLimits, RetainedLimits},
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
-        transport::{self, CloseReason, Serving, Transport},
+        transport::{self, CloseReason, Served, Serving, Transport},
     },
     node::{Node, SessionSettings},
     pipeline::{Pipeline, transaction::Limits},
@@ -37,17 +38,31 @@ use crate::{
     store::{LocalStore, Store},
 };
 
-/// Runs a node on `listener` until `shutdown` is ready, then tells clients, lets their last events go through the
+/// Where a node listens.
+pub struct Listeners {
+    pub clients: TcpListener,
+    /// The admin API's; `None`: there is none.
+    pub admin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(clients: TcpListener) -> Self {
+        Self { clients, admin: None }
+    }
+}
+
+/// Runs a node on its listeners until `shutdown` is ready, then tells clients, lets their last events go through the
 /// chain, and returns.
 ///
 /// # Errors
-/// When a plugin cannot be loaded: then nothing was served. The text names the plugin and what would be right.
+/// When a plugin cannot be loaded, or nobody or anybody could use the admin API: then nothing was served. The text says
+/// what would be right.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    run_seen(config, listener, Seeing::default(), shutdown).await
+    run_seen(config, listeners, Seeing::default(), shutdown).await
 }
 
 /// The same for who looks on: `seeing` is told of all that happens.
@@ -56,10 +71,15 @@ pub async fn run(
 /// As [`run`].
 pub async fn run_seen(
     config: Config,
-    listener: TcpListener,
+    listeners: impl Into<Listeners>,
     seeing: Seeing,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    let Listeners { clients: listener, admin: admin_listener } = listeners.into();
+    if let Some(listener) = &admin_listener {
+        let address = listener.local_addr().context("the admin API has no address")?;
+        config.admin.check(address).map_err(anyhow::Error::msg)?;
+    }
     let config = Arc::new(config);
     make_data_dir(&config)?;
     let (engine, registry) = (engine(&config)?.with_logs(seeing.logs.clone()), open_registry(&config)?);
@@ -107,6 +127,15 @@ pub async fn run_seen(
     let address = listener.local_addr().context("the listener has no address")?;
     let (revision, plugins) = (rollout.current().number, rollout.status().iter().filter(|p| p.enabled).count());
     tracing::info!(%address, path = %config.server.path, revision, plugins, "ready");
+    let parts = admin::Parts {
+        rollout: rollout.clone(),
+        node: node.clone(),
+        delivery: delivery.clone(),
+        store: store.clone(),
+        transport: transport.clone(),
+        ready: ready.clone(),
+    };
+    let admin = serve_admin(&config, admin_listener, parts)?;
     let settings = transport.settings().clone();
     let stopping = {
         let (transport, delivery, node) = (transport.clone(), delivery.clone(), node.clone());
@@ -124,6 +153,11 @@ pub async fn run_seen(
         }
     };
     let served = transport::serve(listener, router, transport.settings(), &serving, stopping).await;
+    if let Some((stop, admin)) = admin {
+        drop(stop);
+        // it has a deadline of its own
+        let _ = admin.await;
+    }
     for task in [end_windows, deliver] {
         task.abort();
         // what it holds, the store above all, is free when it has really ended
@@ -141,6 +175,33 @@ pub async fn run_seen(
 fn make_data_dir(config: &Config) -> anyhow::Result<()> {
     let Some(dir) = &config.server.data_dir else { return Ok(()) };
     std::fs::create_dir_all(dir).with_context(|| format!("server.data_dir: cannot make `{}`", dir.display()))
+}
+
+/// Serves the admin API, if it listens anywhere, until what is given is dropped.
+fn serve_admin(
+    config: &Config,
+    listener: Option<TcpListener>,
+    parts: admin::Parts,
+) -> anyhow::Result<Option<(oneshot::Sender<()>, JoinHandle<Served>)>> {
+    let Some(listener) = listener else {
+        if !config.admin.tokens.is_empty() {
+            tracing::warn!("there are tokens, and no admin API: admin.listen or --admin says where it listens");
+        }
+        return Ok(None);
+    };
+    let address = listener.local_addr().context("the admin API's listener has no address")?;
+    if config.admin.is_open() {
+        tracing::warn!(%address, "admin API without a token: everybody on this machine may change this node");
+    } else {
+        tracing::info!(%address, tokens = ?config.admin.tokens, "admin API");
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async {
+        // nothing is ever sent: it ends with its sender
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(admin::serve(listener, parts, config.admin.clone(), config.limits.clone(), stopped));
+    Ok(Some((stop, task)))
 }
 
 /// What plugins keep: in `store.redb` of the data folder, or for this process only.

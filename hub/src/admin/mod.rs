@@ -82,7 +82,8 @@ pub async fn serve(
         body_timeout: settings.body_timeout,
         ..transport::Settings::default()
     };
-    transport::serve(listener, router(parts, settings, limits), &connections, shutdown).await
+    let serving = transport::Serving::default();
+    transport::serve(listener, router(parts, settings, limits), &connections, &serving, shutdown).await
 }
 
 fn router(parts: Parts, settings: Admin, limits: Limits) -> Router {

@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::{USAGE, fail, logging, open_files};
-use crate::config::{Config, ConfigError, Log, LogFormat, Overrides, WORKERS};
+use crate::{
+    Listeners,
+    config::{Config, ConfigError, Log, LogFormat, Overrides, WORKERS},
+};
 
 /// What may still run when the node has ended: nothing of it is worth waiting for longer.
 const RUNTIME_END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,6 +54,14 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     log_level: Option<String>,
 
+    /// Where the admin API listens, in place of admin.listen; it needs a token, see `hubbub token new`
+    #[arg(long, value_name = "ADDR:PORT")]
+    admin: Option<SocketAddr>,
+
+    /// For a machine of your own: the admin API goes without a token, on a loopback address [default: 127.0.0.1:3001]
+    #[arg(long)]
+    dev: bool,
+
     /// How it is logged, in place of log.format
     #[arg(long, value_name = "FORMAT", value_parser = log_formats())]
     log_format: Option<LogFormat>,
@@ -77,6 +88,9 @@ pub fn run(args: Args) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),
     };
+    if let Some(Err(error)) = config.admin.listen.map(|address| config.admin.check(address)) {
+        return fail(USAGE.into(), error);
+    }
     if let Err(error) = logging::init(&config.log) {
         return fail(ExitCode::FAILURE, format_args!("the log does not start: {error:#}"));
     }
@@ -92,8 +106,9 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn load(args: Args) -> Result<Config, ConfigError> {
-    let Args { config, listen, workers, reset_chain, log_level, log_format } = args;
-    let overrides = Overrides { listen, log_level, log_format, workers, reset_chain, ..Overrides::of_environment() };
+    let Args { config, listen, workers, reset_chain, log_level, log_format, admin, dev } = args;
+    let overrides =
+        Overrides { listen, log_level, log_format, workers, reset_chain, admin, dev, ..Overrides::of_environment() };
     match config {
         Some(file) => Config::load(&file, overrides),
         None => Config::without_file(overrides),
@@ -107,9 +122,13 @@ fn serve(config: Config) -> anyhow::Result<()> {
     check_open_files(config.limits.connections_max);
     let runtime = runtime(config.server.workers).context("cannot start threads")?;
     let served = runtime.block_on(async {
-        let listener = bind(config.server.listen).await?;
+        let clients = bind(config.server.listen).await?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(bind(address).await.context("the admin API")?),
+            None => None,
+        };
         let shutdown = shutdown_signal().context("cannot listen for signals")?;
-        crate::run(config, listener, shutdown).await
+        crate::run(config, Listeners { clients, admin }, shutdown).await
     });
     runtime.shutdown_timeout(RUNTIME_END_TIMEOUT);
     served
