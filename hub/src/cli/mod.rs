@@ -4,7 +4,9 @@ mod bench;
 mod logging;
 mod open_files;
 mod plugin;
+mod remote;
 mod serve;
+mod token;
 
 use std::{
     fmt::Display,
@@ -13,7 +15,8 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{Config, Overrides};
 
@@ -37,8 +40,32 @@ enum Command {
     /// Look at a config
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Look at a plugin
+    /// Plugins: what a file is, and those of a running node
+    #[command(after_help = remote::EXIT_CODES)]
     Plugin(plugin::Args),
+    /// The chain of a running node: what it is, what it was, and the way back
+    #[command(subcommand, after_help = remote::EXIT_CODES)]
+    Chain(remote::chain::ChainCommand),
+    /// The sockets of a running node
+    #[command(subcommand, after_help = remote::EXIT_CODES)]
+    Socket(remote::sockets::SocketCommand),
+    /// The users of a running node
+    #[command(subcommand, after_help = remote::EXIT_CODES)]
+    User(remote::sockets::UserCommand),
+    /// The rooms of a running node
+    #[command(subcommand, after_help = remote::EXIT_CODES)]
+    Room(remote::sockets::RoomCommand),
+    /// Send an event to clients of a running node, through the chain
+    #[command(after_help = remote::EXIT_CODES)]
+    Publish(remote::publish::PublishArgs),
+    /// What a running node is and has
+    #[command(after_help = remote::EXIT_CODES)]
+    Node(remote::node::NodeArgs),
+    /// Tokens for the admin API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Print a shell's completions, as for `source <(hubbub completions bash)`
+    Completions { shell: Shell },
     /// Load a Socket.IO server and check what it delivers
     Bench(bench::Args),
 }
@@ -54,7 +81,7 @@ enum ConfigCommand {
 }
 
 /// Runs the command that the process was started with. Errors are one line each on standard error; the exit code is 2
-/// when the command line or the config is wrong, 1 for everything else that fails.
+/// when the command line or the config is wrong, 1 for everything else that fails; [`remote::EXIT_CODES`] has more.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Serve(args) => return serve::run(args),
@@ -62,6 +89,14 @@ pub fn main() -> ExitCode {
         Command::Plugin(args) => block_on(plugin::run(args)),
         // it has threads and runtimes of its own
         Command::Bench(args) => bench::run(args),
+        Command::Chain(command) => return remote::exit(remote::chain::run(command)),
+        Command::Socket(command) => return remote::exit(remote::sockets::run(command)),
+        Command::User(command) => return remote::exit(remote::sockets::run_user(command)),
+        Command::Room(command) => return remote::exit(remote::sockets::run_room(command)),
+        Command::Publish(args) => return remote::exit(remote::publish::run(args)),
+        Command::Node(args) => return remote::exit(remote::node::run(&args)),
+        Command::Token(command) => return token::run(command),
+        Command::Completions { shell } => return completions(shell),
     };
     ended.unwrap_or_else(|error| fail(ExitCode::FAILURE, format_args!("{error:#}")))
 }
@@ -79,6 +114,13 @@ fn check_config(file: &Path) -> ExitCode {
         }
         Err(error) => fail(USAGE.into(), format_args!("{:#}", anyhow::Error::from(error))),
     }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "hubbub", &mut script);
+    say(String::from_utf8_lossy(&script).trim_end());
+    ExitCode::SUCCESS
 }
 
 /// Writes lines to standard output. Who reads no further, as `head` does, has read enough.
@@ -99,8 +141,6 @@ fn fail(code: ExitCode, error: impl Display) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! `hubbub plugin`: from a first crate to a signed file.
+//! `hubbub plugin`: from a first crate to a signed file, and to what a running node does with it.
 
 mod check;
 mod keygen;
@@ -10,21 +10,26 @@ use std::{fs::File, io::Read as _, path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::Subcommand;
 
+use super::remote;
 use crate::plugin::artifact::FILE_MAX_BYTES;
 
-/// Look at plugins, and sign them.
+/// Plugins: made, looked at and signed here; pushed to a running node and set there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
+// one lives as long as the process, so its size is nothing
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
     New(new::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
+    #[command(flatten)]
+    Remote(remote::plugin::PluginCommand),
 }
 
 /// Runs the command.
@@ -34,6 +39,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::New(args) => new::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Sign(args) => sign::run(args),
+        Command::Remote(command) => Ok(remote::exit(remote::plugin::run(command))),
     }
 }
 
