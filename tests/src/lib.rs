@@ -1,5 +1,6 @@
 //! What scenarios need: a node in this process, the plugins as real components, and a small client.
 
+pub mod admin;
 pub mod chain;
 pub mod chat;
 pub mod client;

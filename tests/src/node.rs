@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use hub::{
+    Listeners,
     config::{Config, Overrides},
     seeing::Seeing,
 };
@@ -19,6 +20,8 @@ pub struct Node {
     pub address: SocketAddr,
     /// What an operator could see of it.
     pub seeing: Seeing,
+    /// Where its admin API is, if `[admin] listen` asks for one.
+    pub admin: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<anyhow::Result<()>>,
     _dir: tempfile::TempDir,
@@ -36,21 +39,43 @@ impl Node {
         }
     }
 
-    /// The same; the error is what an operator would read.
+    /// The same as with `serve --dev`, with an admin API on a free port.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_dev(toml: &str) -> Self {
+        let overrides = Overrides { dev: true, admin: Some(([127, 0, 0, 1], 0).into()), ..Overrides::default() };
+        match Self::try_start_under(toml, overrides).await {
+            Ok(node) => node,
+            Err(error) => panic!("the node does not start: {error:#}"),
+        }
+    }
+
+    /// As [`Node::start`]; the error is what an operator would read.
     pub async fn try_start(toml: &str) -> anyhow::Result<Self> {
+        Self::try_start_under(toml, Overrides::default()).await
+    }
+
+    async fn try_start_under(toml: &str, overrides: Overrides) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("hub.toml");
         std::fs::write(&file, with_components(toml))?;
-        let config = Config::load(&file, Overrides::default())?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+        let config = Config::load(&file, overrides)?;
+        let clients = TcpListener::bind("127.0.0.1:0").await?;
+        let address = clients.local_addr()?;
+        let admin_listener = match config.admin.listen {
+            Some(address) => Some(TcpListener::bind(address).await?),
+            None => None,
+        };
+        let admin = admin_listener.as_ref().map(TcpListener::local_addr).transpose()?;
         let seeing = Seeing::default();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             // a dropped sender stops it too
             let _ = stopped.await;
         };
-        let mut task = tokio::spawn(hub::run_seen(config, listener, seeing.clone(), shutdown));
+        let listeners = Listeners { clients, admin: admin_listener };
+        let mut task = tokio::spawn(hub::run_seen(config, listeners, seeing.clone(), shutdown));
         tokio::select! {
             ended = &mut task => {
                 ended.context("the node panicked")??;
@@ -64,7 +89,7 @@ impl Node {
                 };
             },
         }
-        Ok(Self { address, seeing, stop: Some(stop), task, _dir: dir })
+        Ok(Self { address, admin, seeing, stop: Some(stop), task, _dir: dir })
     }
 
     /// `http://127.0.0.1:PORT`

@@ -1,0 +1,238 @@
+//! The command line over a running node: the real binary, what it says, and how it ends.
+
+use std::process::Output;
+
+use scenarios::{
+    Client, Node,
+    admin::{DEPLOY, READ, admin_toml},
+    plugins::wasm,
+    process::binary,
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// What a command said, and its exit code.
+struct Said {
+    code: i32,
+    out: String,
+    error: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_default()
+    }
+}
+
+async fn hubbub(environment: &[(&str, &str)], args: &[&str]) -> anyhow::Result<Said> {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUBBUB_")) {
+        command.env_remove(name);
+    }
+    command.args(args).envs(environment.iter().copied()).kill_on_drop(true).stdin(std::process::Stdio::null());
+    let Output { status, stdout, stderr } = command.output().await?;
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Said { code: status.code().unwrap_or(-1), out: text(&stdout), error: text(&stderr) })
+}
+
+/// A node, and commands that go there.
+struct Remote {
+    node: Node,
+    url: String,
+}
+
+impl Remote {
+    async fn start(toml: &str) -> Self {
+        // built first: clients do not live through it
+        binary();
+        let node = Node::start(&(admin_toml() + toml)).await;
+        let url = format!("http://{}", node.admin.expect("it has an admin API"));
+        Self { node, url }
+    }
+
+    async fn run(&self, args: &[&str]) -> anyhow::Result<Said> {
+        self.run_as(DEPLOY, args).await
+    }
+
+    async fn run_as(&self, token: &str, args: &[&str]) -> anyhow::Result<Said> {
+        hubbub(&[("HUBBUB_ADMIN_URL", &self.url), ("HUBBUB_ADMIN_TOKEN", token)], args).await
+    }
+
+    /// The same, done well.
+    async fn ok(&self, args: &[&str]) -> anyhow::Result<String> {
+        let said = self.run(args).await?;
+        assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.error);
+        Ok(said.out)
+    }
+}
+
+const LAST: &str = r#"
+[[plugin]]
+name = "last"
+file = "{wasm:stamp}"
+config = { tag = "last", target = true }
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_are_pushed_looked_at_and_taken_back() -> anyhow::Result<()> {
+    let hub = Remote::start(LAST).await;
+    let dir = tempfile::tempdir()?;
+    let stamp = wasm("stamp").display().to_string();
+    let config = dir.path().join("config.toml");
+    std::fs::write(&config, "tag = \"new\"\n")?;
+    let config = config.display().to_string();
+    let pushed = hub.ok(&["plugin", "push", &stamp, "--name", "new", "--config", &config, "--why", "a try"]).await?;
+    assert!(pushed.starts_with("new 0.1.0 is in the chain: revision "), "{pushed}");
+    let again = hub.ok(&["plugin", "push", &stamp, "--name", "new", "--config", &config]).await?;
+    assert!(again.starts_with("nothing changed"), "{again}");
+    let list = hub.ok(&["plugin", "list"]).await?;
+    let names: Vec<_> = list.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["last", "new"], "{list}");
+
+    let mut client = Client::connect(hub.node.address, "/", Value::Null).await?;
+    let moved = hub.run(&["plugin", "move", "new", "--before", "last", "--json"]).await?.json();
+    assert_eq!(moved["changed"], true, "{moved}");
+    client.emit("x", json!("m")).await?;
+    assert_eq!(client.event().await?, [json!("x"), json!("m"), json!("new"), json!("last")]);
+
+    let set = hub.ok(&["plugin", "config", "new", "--set", "limits.cpu_ms=20", "--policy", "skip"]).await?;
+    assert!(set.starts_with("new has new settings: revision "), "{set}");
+    let shown = hub.ok(&["plugin", "show", "new"]).await?;
+    assert!(shown.contains("\"cpu_ms\": 20") && shown.contains("\"policy\": \"skip\""), "{shown}");
+    assert!(hub.ok(&["plugin", "config", "new"]).await?.contains("\"cpu_ms\": 20"), "nothing to change: it is shown");
+    hub.ok(&["plugin", "disable", "new"]).await?;
+    hub.ok(&["plugin", "enable", "new"]).await?;
+    let diff = hub.ok(&["chain", "diff"]).await?;
+    assert!(diff.contains("enabled"), "{diff}");
+    hub.ok(&["plugin", "remove", "new"]).await?;
+    let history = hub.ok(&["chain", "history"]).await?;
+    assert!(history.contains("a try") && history.lines().count() >= 7, "{history}");
+    let first = moved["revision"].as_u64().expect("a number").to_string();
+    hub.ok(&["chain", "rollback", &first, "--why", "it was better"]).await?;
+    assert!(hub.ok(&["chain", "show"]).await?.contains("it was better"));
+    client.emit("x", json!("m")).await?;
+    assert_eq!(client.event().await?, [json!("x"), json!("m"), json!("new"), json!("last")]);
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_way_to_fail_has_its_exit_code_and_says_what_to_do() -> anyhow::Result<()> {
+    let hub = Remote::start(LAST).await;
+    let stamp = wasm("stamp").display().to_string();
+    let check = async |said: Said, code: i32, text: &str| {
+        assert_eq!(said.code, code, "{}{}", said.out, said.error);
+        assert!(said.error.contains(text) && said.out.is_empty(), "`{text}` is not in: {}{}", said.error, said.out);
+        for secret in [DEPLOY, READ, "token-that-nobody-knows"] {
+            assert!(!said.error.contains(secret), "{}", said.error);
+        }
+    };
+    check(hub.run(&["plugin", "show", "nobody"]).await?, 1, "there is no plugin `nobody`").await;
+    check(hub.run(&["plugin", "push", &stamp]).await?, 1, "init").await;
+    check(hub.run(&["plugin", "push", "Cargo.toml"]).await?, 1, "not WebAssembly").await;
+    check(hub.run(&["plugin", "push", "missing.wasm"]).await?, 2, "cannot read `missing.wasm`").await;
+    check(hub.run(&["plugin", "push", &stamp, "--name", "No Name"]).await?, 2, "lower-case").await;
+    check(hub.run(&["plugin", "config", "last", "--set", "config.tag=x"]).await?, 2, "--config FILE").await;
+    check(hub.run(&["plugin", "purge", "last"]).await?, 2, "--yes").await;
+    check(hub.run(&["plugin", "purge", "last", "--yes"]).await?, 1, "in force").await;
+    check(hub.run(&["plugin", "disable", "last", "--base", "999"]).await?, 3, "hubbub chain diff").await;
+    check(hub.run(&["plugin", "lst"]).await?, 2, "unrecognized subcommand").await;
+    check(hub.run_as(READ, &["plugin", "disable", "last"]).await?, 4, "needs `deploy`").await;
+    check(hub.run_as("token-that-nobody-knows", &["node"]).await?, 4, "HUBBUB_ADMIN_TOKEN").await;
+    check(hub.run_as("", &["node"]).await?, 4, "HUBBUB_ADMIN_TOKEN").await;
+    check(hubbub(&[], &["node", "--url", "http://127.0.0.1:9"]).await?, 4, "cannot reach the admin API").await;
+    check(hubbub(&[], &["node", "--url", "https://hub.example"]).await?, 2, "SSH tunnel").await;
+    // a node's other listener is no admin API
+    let clients = hub.node.url();
+    check(hubbub(&[], &["node", "--url", &clients]).await?, 4, "is this the address of an admin API?").await;
+    assert_eq!(hub.run(&["chain", "show", "--json"]).await?.json()["revision"], 1, "nothing was changed");
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
+    let probe = r#"
+[[plugin]]
+name = "probe"
+file = "{wasm:probe}"
+capabilities = ["identity", "credentials", "orders"]
+"#;
+    let hub = Remote::start(probe).await;
+    let auth = json!({ "user": "ann\u{1b}[2J", "join": ["a room"] });
+    let mut ann = Client::connect(hub.node.address, "/", auth).await?;
+    let _: Value = ann.ask("probe:now", json!({})).await?;
+    let sockets = hub.ok(&["socket", "list"]).await?;
+    assert!(sockets.contains(&ann.id) && sockets.contains("a room") && sockets.contains("1 in all"), "{sockets}");
+    assert!(!sockets.contains('\u{1b}'), "a user's name acts on the terminal: {sockets:?}");
+    assert!(hub.ok(&["room", "list"]).await?.contains("a room"));
+    assert!(hub.ok(&["user", "list", "--all"]).await?.contains("ann"));
+    assert!(hub.ok(&["node"]).await?.contains("sockets"));
+    let sent = hub.ok(&["publish", "news", "plain", "{\"n\":1}", "--room", "a room"]).await?;
+    assert!(sent.starts_with("on its way to 1 socket"), "{sent}");
+    loop {
+        let event = ann.event().await?;
+        if event[0] == "news" {
+            assert_eq!(event[1..], [json!("plain"), json!({ "n": 1 })]);
+            break;
+        }
+    }
+    let asked = hub.ok(&["publish", "vote", "--socket", &ann.id, "--ask", "200"]).await?;
+    assert!(asked.contains("timed_out"), "{asked}");
+    assert_eq!(hub.run(&["publish", "x"]).await?.code, 2, "to whom?");
+    let kicked = hub.ok(&["socket", "kick", &ann.id, "--reason", "enough"]).await?;
+    assert!(kicked.starts_with("1 socket was sent away"), "{kicked}");
+    assert_eq!(hub.run(&["socket", "list", "--json"]).await?.json()["total"], 0);
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_made_once_and_opens_the_node_whose_config_has_its_lines() -> anyhow::Result<()> {
+    let made = hubbub(&[], &["token", "new", "--name", "ci", "--role", "read"]).await?;
+    assert_eq!(made.code, 0, "{}", made.error);
+    let token = made.out.lines().find_map(|line| line.strip_prefix("# hubbub_")).expect("the token");
+    let token = format!("hubbub_{}", token.trim());
+    let lines: String =
+        made.out.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+    assert!(!lines.contains(&token), "{lines}");
+    let node = Node::start(&format!("[admin]\nlisten = \"127.0.0.1:0\"\n{lines}")).await;
+    let url = format!("http://{}", node.admin.expect("it has an admin API"));
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("token");
+    std::fs::write(&file, format!("{token}\n"))?;
+    let said = hubbub(&[], &["node", "--json", "--url", &url, "--token-file", &file.display().to_string()]).await?;
+    assert_eq!((said.code, &said.json()["ready"]), (0, &json!(true)), "{}", said.error);
+    let json = hubbub(&[], &["token", "new", "--json"]).await?.json();
+    assert!(json["token"].as_str().is_some_and(|other| *other != token) && json["role"] == "deploy", "{json}");
+    assert_eq!(hubbub(&[], &["token", "new", "--name", "No Name"]).await?.code, 2);
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn serve_says_what_to_do_when_nobody_or_anybody_could_use_the_api() -> anyhow::Result<()> {
+    let check = async |args: &[&str], text: &str| {
+        let said = hubbub(&[], args).await?;
+        assert_eq!(said.code, 2, "{args:?}: {}", said.error);
+        assert!(said.error.contains(text), "{args:?}: {}", said.error);
+        anyhow::Ok(())
+    };
+    check(&["serve", "--admin", "127.0.0.1:0"], "`hubbub token new`").await?;
+    check(&["serve", "--dev", "--admin", "0.0.0.0:0"], "no loopback address").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn shells_get_their_completions() -> anyhow::Result<()> {
+    for shell in ["bash", "zsh", "fish"] {
+        let said = hubbub(&[], &["completions", shell]).await?;
+        assert_eq!(said.code, 0, "{}", said.error);
+        for word in ["plugin", "rollback", "token-file", "publish"] {
+            assert!(said.out.contains(word), "{shell} does not know {word}");
+        }
+    }
+    let help = hubbub(&[], &["plugin", "--help"]).await?.out;
+    assert!(help.contains("3 the chain was changed"), "{help}");
+    Ok(())
+}
