@@ -390,6 +390,24 @@ fn a_swallowed_message_is_handled() {
 }
 
 #[test]
+fn a_message_itself_is_known_among_all_that_it_led_to() {
+    let sent = || {
+        let everyone = Some(Audience::only(Target::Everyone));
+        Event::message(Origin::Server, "x".into(), Payload::default(), everyone)
+    };
+    let script = |ends| Script { emits: 2, raises: vec![Raise::Message, Raise::Join(1)], ends };
+    let led_to = |ends, event| run(vec![(one(Kind::Message, script(ends)), Policy::Reject)], &[], event).performed;
+    let performed = led_to(Ends::Pass, sent());
+    let at = performed.message.expect("it goes somewhere");
+    assert!(matches!(&performed.effects[at], Effect::Emit(emit) if &*emit.name == "x"), "{:?}", performed.effects);
+    for (ends, event) in
+        [(Ends::Swallow, sent()), (Ends::Reject, sent()), (Ends::Fail, sent()), (Ends::Pass, message())]
+    {
+        assert_eq!(led_to(ends, event).message, None, "{ends:?}");
+    }
+}
+
+#[test]
 fn a_rejected_join_undoes_the_message_that_raised_it() {
     let raises = Script { emits: 1, raises: vec![Raise::Join(1)], ends: Ends::Pass };
     let refuses = Script { emits: 1, raises: Vec::new(), ends: Ends::Reject };
