@@ -144,7 +144,7 @@ pub async fn read(
 ) -> Result<Artifact, RolloutError> {
     let kept = registry.artifact(sha256).await.map_err(RolloutError::Registry)?;
     let kept = kept.ok_or_else(|| RolloutError::NotFound(format!("plugin file {sha256}: push it first")))?;
-    check_signature(config, &kept.bytes, kept.signature.as_deref())?;
+    check_signature(config, &kept.bytes, kept.signature.as_deref()).await?;
     parse(kept.bytes, plugin).await
 }
 
@@ -155,12 +155,18 @@ pub async fn parse(bytes: Bytes, plugin: &str) -> Result<Artifact, RolloutError>
     parsed.map_err(|source| RolloutError::Refused(LoadError::Artifact { plugin: plugin.to_owned(), source }))
 }
 
-/// Whether somebody who is trusted has signed it, where that is demanded.
-pub fn check_signature(config: &Config, bytes: &[u8], signature: Option<&str>) -> Result<(), RolloutError> {
-    config
-        .trusted_keys
-        .check(bytes, signature)
-        .map_err(|error| RolloutError::Unsigned { sha256: Digest::of(bytes), reason: error.to_string() })
+/// Whether somebody who is trusted has signed it, where that is demanded. All of the file is hashed, on a thread of its own.
+pub async fn check_signature(config: &Config, bytes: &Bytes, signature: Option<&str>) -> Result<(), RolloutError> {
+    if !config.trusted_keys.demanded() {
+        return Ok(());
+    }
+    let (keys, bytes) = (config.trusted_keys.clone(), bytes.clone());
+    let signature = signature.map(str::to_owned);
+    let checked = tokio::task::spawn_blocking(move || {
+        let checked = keys.check(&bytes, signature.as_deref());
+        checked.map_err(|error| RolloutError::Unsigned { sha256: Digest::of(&bytes), reason: error.to_string() })
+    });
+    checked.await.map_err(|error| RolloutError::Invalid(format!("the signature's check broke off: {error}")))?
 }
 
 /// Starts what is new, with as many instances as what it replaces has; what has not changed goes on as it is.

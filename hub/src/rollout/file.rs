@@ -15,6 +15,7 @@ use crate::{
     plugin::{Engine, artifact::FILE_MAX_BYTES},
     registry::{Artifact, Placed, Proposal, Registry, Revision},
     seeing::Seeing,
+    signature,
 };
 
 /// Who a revision is of that a config has made.
@@ -84,8 +85,10 @@ async fn plugins(registry: &dyn Registry, config: &Config) -> anyhow::Result<Vec
         }
         let name = || format!("plugin `{}`", plugin.name);
         let bytes = Bytes::from(read_file(file).await.with_context(name)?);
-        let signature = read_signature(file).await.with_context(name)?;
-        active::check_signature(config, &bytes, signature.as_deref()).with_context(name)?;
+        let signature = signature::read_beside(file)
+            .with_context(|| format!("cannot read `{}`", signature::path_of(file).display()))
+            .with_context(name)?;
+        active::check_signature(config, &bytes, signature.as_deref()).await.with_context(name)?;
         let artifact = active::parse(bytes.clone(), &plugin.name).await?;
         let sha256 = registry.put(Artifact { bytes, signature }).await.with_context(name)?;
         let version = described(sha256, &artifact).version;
@@ -103,17 +106,6 @@ pub async fn read_file(file: &Path) -> anyhow::Result<Vec<u8>> {
     let max = FILE_MAX_BYTES as u64;
     anyhow::ensure!(size <= max, "`{}` has {size} bytes, allowed are {max}", file.display());
     tokio::fs::read(file).await.with_context(|| format!("cannot read `{}`", file.display()))
-}
-
-/// The signature beside a file, if there is one.
-async fn read_signature(file: &Path) -> anyhow::Result<Option<String>> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".minisig");
-    match tokio::fs::read_to_string(&beside).await {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", Path::new(&beside).display())),
-    }
 }
 
 /// Says where the config and the chain in force are not one: the registry is the truth.

@@ -128,7 +128,7 @@ impl Rollout {
     /// # Errors
     /// When it is no plugin for this hub, is not signed by somebody who is trusted, or the registry does not take it.
     pub async fn upload(&self, bytes: Bytes, signature: Option<String>) -> Result<Uploaded, RolloutError> {
-        active::check_signature(&self.config, &bytes, signature.as_deref())?;
+        active::check_signature(&self.config, &bytes, signature.as_deref()).await?;
         let artifact = active::parse(bytes.clone(), "upload").await?;
         let sha256 =
             self.registry.put(registry::Artifact { bytes, signature }).await.map_err(RolloutError::Registry)?;
