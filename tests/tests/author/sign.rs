@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use scenarios::{plugins::wasm, process::binary};
+use hub::signature::{
+    making::{NewKey, Password, SecretKeyFile},
+    path_of,
+};
+use scenarios::{Node, plugins::wasm, process::binary};
 
 use super::{hubbub, refused, said};
 
@@ -87,4 +91,47 @@ fn a_password_comes_from_the_environment() {
     let signed: serde_json::Value = serde_json::from_str(&said(run("correct horse", &sign))).unwrap();
     assert_eq!(signed[0]["key"], made["id"]);
     said(hubbub(dir.path(), &CHECK));
+}
+
+/// A node whose state is in `dir`, and that loads only what `key` has signed.
+async fn start(dir: &Path, key: &NewKey, plugins: &str) -> anyhow::Result<Node> {
+    let (data, key) = (dir.join("data"), &key.public);
+    let (server, signatures) =
+        (format!("[server]\ndata_dir = {data:?}\n"), format!("[signatures]\ntrusted_keys = [\"{key}\"]\n"));
+    Node::try_start(&(server + &signatures + plugins)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_checks_what_it_reads_back_from_its_disk_too() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("hello.wasm");
+    let bytes = fs::read(wasm("hello"))?;
+    fs::write(&file, &bytes)?;
+    let [own, other] = [NewKey::make(Password::None)?, NewKey::make(Password::None)?];
+    let sign = |key: &NewKey| -> anyhow::Result<String> {
+        let key = SecretKeyFile::parse(key.secret_file.clone())?.open(Password::None)?;
+        Ok(key.sign(&bytes, "a test")?)
+    };
+    let plugin = format!("[[plugin]]\nname = \"hello\"\nfile = {file:?}\nconfig = {{ greeting = \"Hi\" }}\n");
+    let refused = async |key: &NewKey, plugins: &str| match start(dir.path(), key, plugins).await {
+        Ok(_) => panic!("it starts"),
+        Err(error) => format!("{error:#}"),
+    };
+    let unsigned = refused(&own, &plugin).await;
+    assert!(unsigned.contains("plugin `hello`") && unsigned.contains("not signed"), "{unsigned}");
+    fs::write(path_of(&file), sign(&own)?)?;
+    start(dir.path(), &own, &plugin).await?.stop().await;
+
+    // from now on the chain is the registry's: the file that was named is not looked at
+    fs::remove_file(&file)?;
+    start(dir.path(), &own, "").await?.stop().await;
+    let untrusted = refused(&other, "").await;
+    assert!(untrusted.contains(&format!("signed by key {}, which this hub does not trust", own.id)), "{untrusted}");
+    let kept = fs::read_dir(dir.path().join("data/registry/artifacts"))?.flatten().map(|entry| entry.path());
+    let kept = kept.into_iter().find(|path| path.extension().is_some_and(|e| e == "minisig")).expect("it is kept");
+    fs::write(&kept, sign(&other)?)?;
+    assert!(refused(&own, "").await.contains(&format!("signed by key {}", other.id)));
+    fs::remove_file(&kept)?;
+    assert!(refused(&own, "").await.contains("not signed"));
+    Ok(())
 }
