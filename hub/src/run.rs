@@ -51,6 +51,11 @@ impl From<TcpListener> for Listeners {
     }
 }
 
+/// What a node offers to who has started it in the same process.
+pub struct Inside {
+    pub rollout: Arc<Rollout>,
+}
+
 /// Runs a node on its listeners until `shutdown` is ready, then tells clients, lets their last events go through the
 /// chain, and returns.
 ///
@@ -74,6 +79,20 @@ pub async fn run_seen(
     listeners: impl Into<Listeners>,
     seeing: Seeing,
     shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    run_with(config, listeners, seeing, shutdown, |_| ()).await
+}
+
+/// The same; `tell` is called when the node has started and serves from now on.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    listeners: impl Into<Listeners>,
+    seeing: Seeing,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    tell: impl FnOnce(Inside),
 ) -> anyhow::Result<()> {
     let Listeners { clients: listener, admin: admin_listener } = listeners.into();
     if let Some(listener) = &admin_listener {
@@ -127,6 +146,7 @@ pub async fn run_seen(
     let address = listener.local_addr().context("the listener has no address")?;
     let (revision, plugins) = (rollout.current().number, rollout.status().iter().filter(|p| p.enabled).count());
     tracing::info!(%address, path = %config.server.path, revision, plugins, "ready");
+    tell(Inside { rollout: rollout.clone() });
     let parts = admin::Parts {
         rollout: rollout.clone(),
         node: node.clone(),
