@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary, and how it ends.
 
 mod bench;
+mod dev;
 mod logging;
 mod open_files;
 mod plugin;
@@ -66,6 +67,7 @@ enum Command {
     Token(token::TokenCommand),
     /// Print a shell's completions, as for `source <(hubbub completions bash)`
     Completions { shell: Shell },
+    Dev(dev::Args),
     /// Load a Socket.IO server and check what it delivers
     Bench(bench::Args),
 }
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => return serve::run(args),
         Command::Config(ConfigCommand::Check { file }) => return check_config(&file),
         Command::Plugin(args) => block_on(plugin::run(args)),
+        Command::Dev(args) => block_on(dev::run(args)),
         // it has threads and runtimes of its own
         Command::Bench(args) => bench::run(args),
         Command::Chain(command) => return remote::exit(remote::chain::run(command)),

@@ -73,7 +73,7 @@ fn parse_workers(text: &str) -> Result<usize, String> {
     workers.map(|n| n as usize).ok_or_else(|| format!("expected a whole number from {min} to {last}"))
 }
 
-fn parse_level(text: &str) -> Result<String, String> {
+pub(super) fn parse_level(text: &str) -> Result<String, String> {
     Log::parse_level(text).ok_or_else(|| format!("expected {}", Log::LEVELS))
 }
 
@@ -139,7 +139,7 @@ fn runtime(workers: Option<usize>) -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(workers).thread_name("hubbub-worker").enable_all().build()
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| match address.port() {
         0 => format!("cannot listen on {address}"),
         port => format!("cannot listen on {address}; is port {port} free, and may this user listen there?"),
@@ -147,7 +147,7 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Ready at the first SIGINT or SIGTERM. A second one ends the process.
-fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn shutdown_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
     let (first, asked) = oneshot::channel();

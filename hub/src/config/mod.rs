@@ -332,7 +332,7 @@ impl Config {
         effective::lines(self)
     }
 
-    fn parse(text: &str, path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, path: &std::path::Path, overrides: Overrides) -> Result<Self, ConfigError> {
         Ok(file::parse_under(text, path, &Variables::new(&overrides.variables))?.under(overrides))
     }
 

@@ -1,0 +1,234 @@
+//! `hubbub dev`: a hub with the plugin in the making, built anew and swapped in at every save.
+
+mod chain;
+mod project;
+mod screen;
+mod watch;
+
+use std::{convert::Infallible, fs, net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use self::{
+    chain::Around,
+    project::{Project, Words},
+    watch::Watch,
+};
+use super::{logging, say, serve};
+use crate::{
+    config::{Config, Log, LogFormat},
+    rollout::{By, Change},
+    run::Inside,
+    seeing::Seeing,
+};
+
+/// What the history of the chain says.
+const WHO: &str = "dev";
+
+/// Run a hub with the plugin of this folder, and put every save in force
+///
+/// The plugin's settings are in [package.metadata.hubbub] of its Cargo.toml, unless --config has a [[plugin]] of its name.
+/// Nothing is kept: what plugins write ends with the process.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The plugin's crate
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    path: PathBuf,
+
+    /// A config with other plugins, a page and whatever else
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Another plugin, which is granted whatever it asks for; it stands before this one. May be repeated
+    #[arg(long, value_name = "FILE.wasm")]
+    with: Vec<PathBuf>,
+
+    /// The plugin that this one stands before [default: none, it is the last one, or where the config has it]
+    #[arg(long, value_name = "PLUGIN")]
+    before: Option<String>,
+
+    /// A namespace that clients may use, beside / or those of the config. May be repeated
+    #[arg(long = "namespace", value_name = "NAME")]
+    namespaces: Vec<String>,
+
+    /// Where to listen
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+
+    /// What is logged of the hub itself: a level, or levels by target as in info,hub::node=debug
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = serve::parse_level)]
+    log_level: String,
+}
+
+/// Runs until SIGINT or SIGTERM; a second signal ends the process at once.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { path, config, with, before, namespaces, listen, log_level } = args;
+    logging::init(&Log { level: log_level, format: LogFormat::Text }).context("the log does not start")?;
+    let shutdown = serve::shutdown_signal().context("cannot listen for signals")?;
+    tokio::pin!(shutdown);
+    let mut project = Project::read(&path).await?;
+    let mut watch = Watch::start(project.dir(), project.sources())?;
+    let component = tokio::select! {
+        component = first_build(&mut project, &mut watch) => component?,
+        () = &mut shutdown => return Ok(ExitCode::SUCCESS),
+    };
+    let around = Around { config, with, before, namespaces, listen };
+    let mut hub = Hub::start(chain::config(&project, &component, &around)?).await?;
+    say(screen::line(
+        "ready",
+        &format!("`{}` is on http://{}; every save is built, Ctrl-C ends", project.name, hub.address),
+    ));
+    tokio::select! {
+        ended = &mut hub.task => return ended.context("the hub broke down")?.map(|()| ExitCode::SUCCESS),
+        ended = put_in_force(&hub.inside, &mut project, &mut watch, &around) => match ended? {},
+        () = &mut shutdown => {}
+    }
+    hub.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The component, as soon as there is one.
+async fn first_build(project: &mut Project, watch: &mut Watch) -> anyhow::Result<PathBuf> {
+    let mut words = Words::Live;
+    loop {
+        if let Some(component) = project.build(words).await? {
+            return Ok(component);
+        }
+        say(screen::line("not built", "waiting for a save"));
+        loop {
+            watch.saved().await;
+            match Project::read(project.dir()).await {
+                Ok(read) => break *project = read,
+                Err(error) => say(screen::line("not built", &format!("{error:#}"))),
+            }
+        }
+        words = Words::IfAny;
+    }
+}
+
+/// Builds what is saved and swaps it in, for as long as it is waited for.
+async fn put_in_force(
+    inside: &Inside,
+    project: &mut Project,
+    watch: &mut Watch,
+    around: &Around,
+) -> anyhow::Result<Infallible> {
+    loop {
+        watch.saved().await;
+        let said = match swap(inside, project, around).await {
+            Ok(Some(text)) => screen::line("in force", &text),
+            Ok(None) => continue,
+            Err(NotSwapped::Unbuilt) => screen::line("not built", "what was there before stays in force"),
+            Err(NotSwapped::Refused(error)) => screen::line(
+                "refused",
+                &format!("{error:#}\n{}", screen::line("", "what was there before stays in force")),
+            ),
+        };
+        say(said);
+    }
+}
+
+/// Why a save changed nothing.
+enum NotSwapped {
+    /// The compiler has said why.
+    Unbuilt,
+    Refused(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for NotSwapped {
+    fn from(error: E) -> Self {
+        NotSwapped::Refused(error.into())
+    }
+}
+
+/// Builds, and makes the plugin what it is by now. `None`: it is what it was.
+async fn swap(inside: &Inside, project: &mut Project, around: &Around) -> Result<Option<String>, NotSwapped> {
+    let begun = Instant::now();
+    let read = Project::read(project.dir()).await?;
+    if read.name != project.name {
+        let (old, new) = (&project.name, &read.name);
+        return Err(anyhow::anyhow!("`{old}` is called `{new}` now: end this and begin anew").into());
+    }
+    *project = read;
+    let component = project.build(Words::IfAny).await?.ok_or(NotSwapped::Unbuilt)?;
+    let built_in = begun.elapsed();
+    let bytes = fs::read(&component).with_context(|| format!("cannot read `{}`", component.display()))?;
+    let rollout = &inside.rollout;
+    let sha256 = rollout.upload(bytes.into(), None).await?.sha256;
+    let name = project.name.clone();
+    let current = rollout.current();
+    let placed = current.plugins.iter().find(|plugin| plugin.name == name);
+    let written = match placed {
+        Some(placed) if !chain::has_own(around, &name)? => over(&placed.written, &project.settings),
+        _ => Map::new(),
+    };
+    let by = By { who: WHO.into(), why: "a save".into(), base: None };
+    let rolled = rollout.apply(Change::Push { name, sha256, written, before: None }, by).await?;
+    let [built, active] = [built_in, rolled.active_in].map(|time| time.as_millis());
+    Ok(rolled
+        .changed
+        .then(|| format!("revision {}: built in {built} ms, swapped in {active} ms", rolled.revision.number)))
+}
+
+/// What makes `new` of `old`: the new keys, and `null` for those that are gone.
+fn over(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    new.clone().into_iter().chain(gone).collect()
+}
+
+/// A hub in this process.
+struct Hub {
+    address: SocketAddr,
+    inside: Inside,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Hub {
+    /// Starts it; ready when it serves.
+    async fn start(config: Config) -> anyhow::Result<Self> {
+        let listener = serve::bind(config.server.listen).await?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let shutdown = async {
+            // nothing is ever sent: it ends with its sender
+            let _ = stopped.await;
+        };
+        let ready = |inside| {
+            // who does not wait any more has ended
+            let _ = tell.send(inside);
+        };
+        let mut task = tokio::spawn(crate::run::run_with(config, listener, Seeing::default(), shutdown, ready));
+        match told.await {
+            Ok(inside) => Ok(Self { address, inside, stop, task }),
+            Err(_) => {
+                (&mut task).await.context("the hub broke down")??;
+                anyhow::bail!("the hub ended at once")
+            }
+        }
+    }
+
+    /// Ends it as `serve` ends.
+    async fn stop(self) -> anyhow::Result<()> {
+        drop(self.stop);
+        self.task.await.context("the hub broke down")?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_that_are_gone_are_taken_away() {
+        let map = |value: Value| value.as_object().cloned().unwrap();
+        let (old, new) = (json!({ "policy": "skip", "config": { "a": 1 } }), json!({ "config": { "b": 2 } }));
+        let expected = json!({ "policy": null, "config": { "b": 2 } });
+        assert_eq!(over(&map(old), &map(new)), map(expected));
+    }
+}

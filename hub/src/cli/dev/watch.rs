@@ -1,0 +1,128 @@
+//! Waits for saves.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+/// An editor writes a file in several steps, and a checkout many files: a save is over when it is quiet for so long.
+const QUIET: Duration = Duration::from_millis(150);
+/// Who never pauses is not waited for.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+/// What counts in the crate's own folder; builds write there too.
+const FILES: [&str; 2] = ["Cargo.toml", "build.rs"];
+
+/// Looks at the files that make a component. Any number of saves that nobody has waited for count as one.
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    sources: Vec<PathBuf>,
+    saved: Arc<Notify>,
+}
+
+impl Watch {
+    /// Begins to look at `sources`, with what is in them, and at the manifest in `dir`.
+    ///
+    /// # Errors
+    /// When the system cannot watch: its limit on inotify watches may be reached.
+    pub fn start(dir: &Path, sources: &[PathBuf]) -> anyhow::Result<Self> {
+        let saved = Arc::new(Notify::new());
+        let (dir, sources) = (dir.to_owned(), sources.to_vec());
+        let handle = {
+            let (saved, dir, sources) = (saved.clone(), dir.clone(), sources.clone());
+            move |event: notify::Result<notify::Event>| match event {
+                Ok(event) if event.kind.is_access() => {}
+                Ok(event) => {
+                    if event.paths.iter().any(|path| counts(path, &dir, &sources)) {
+                        saved.notify_one();
+                    }
+                }
+                // what was missed may have been a save
+                Err(_) => saved.notify_one(),
+            }
+        };
+        let watching = || format!("cannot watch `{}`", dir.display());
+        let mut watcher = notify::recommended_watcher(handle).with_context(watching)?;
+        watcher.watch(&dir, RecursiveMode::NonRecursive).with_context(watching)?;
+        let mut watch = Self { watcher, sources, saved };
+        watch.look();
+        Ok(watch)
+    }
+
+    /// Ready when something was saved and nothing more is being written.
+    pub async fn saved(&mut self) {
+        self.saved.notified().await;
+        let begun = Instant::now();
+        while begun.elapsed() < QUIET_MAX && timeout(QUIET, self.saved.notified()).await.is_ok() {}
+        self.look();
+    }
+
+    /// A folder that was replaced is another one.
+    fn look(&mut self) {
+        for folder in &self.sources {
+            // one that is not there comes back, or the build says so
+            let _ = self.watcher.watch(folder, RecursiveMode::Recursive);
+        }
+    }
+}
+
+/// Whether a change of a file may change the component.
+fn counts(path: &Path, dir: &Path, sources: &[PathBuf]) -> bool {
+    sources.iter().any(|folder| path.starts_with(folder)) || FILES.iter().any(|file| path == dir.join(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    async fn saved(watch: &mut Watch) {
+        timeout(DEADLINE, watch.saved()).await.expect("it was saved");
+    }
+
+    #[test]
+    fn builds_do_not_count() {
+        let counts = |path: &str| counts(path.as_ref(), "/crate".as_ref(), &["/crate/src".into(), "/other/src".into()]);
+        for path in ["/crate/src/lib.rs", "/crate/src/a/b.rs", "/crate/Cargo.toml", "/other/src/lib.rs", "/crate/src"] {
+            assert!(counts(path), "{path}");
+        }
+        for path in ["/crate/Cargo.lock", "/crate/target", "/crate/README.md", "/crate/srcs/lib.rs"] {
+            assert!(!counts(path), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_save_is_seen_however_it_is_done() {
+        let dir = std::env::temp_dir().join(format!("hub-watch-{}", std::process::id()));
+        let src = dir.join("src");
+        fs::create_dir_all(&src).unwrap();
+        fs::write(src.join("lib.rs"), "1").unwrap();
+        let mut watch = Watch::start(&dir, std::slice::from_ref(&src)).unwrap();
+        fs::write(src.join("lib.rs"), "2").unwrap();
+        saved(&mut watch).await;
+        // as editors do that replace a file
+        fs::write(dir.join("lib.rs.tmp"), "3").unwrap();
+        fs::rename(dir.join("lib.rs.tmp"), src.join("lib.rs")).unwrap();
+        saved(&mut watch).await;
+        fs::write(dir.join("Cargo.toml"), "").unwrap();
+        saved(&mut watch).await;
+        // as a checkout does that replaces the folder
+        fs::remove_dir_all(&src).unwrap();
+        saved(&mut watch).await;
+        fs::create_dir_all(src.join("deep")).unwrap();
+        saved(&mut watch).await;
+        fs::write(src.join("deep/mod.rs"), "4").unwrap();
+        saved(&mut watch).await;
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
