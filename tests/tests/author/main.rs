@@ -1,5 +1,6 @@
 //! The plugin author's side, with the real binary.
 
+mod dev;
 mod new;
 mod sign;
 
