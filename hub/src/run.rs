@@ -34,9 +34,12 @@ use crate::{
     },
     registry::{self, LocalRegistry, MemoryRegistry, Registry},
     rollout::{self, Rollout},
-    seeing::Seeing,
+    seeing::{Seeing, audit::Audit},
     store::{LocalStore, Store},
 };
+
+/// The audit log's files together.
+const AUDIT_MAX_BYTES: u64 = 16 << 20;
 
 /// Where a node listens.
 pub struct Listeners {
@@ -153,6 +156,8 @@ pub async fn run_with(
         delivery: delivery.clone(),
         store: store.clone(),
         transport: transport.clone(),
+        seeing: seeing.clone(),
+        audit: Audit::new(config.server.data_dir.as_deref(), AUDIT_MAX_BYTES),
         ready: ready.clone(),
     };
     let admin = serve_admin(&config, admin_listener, parts)?;

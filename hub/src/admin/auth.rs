@@ -12,7 +12,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Access, Shared, error::ApiError};
+use super::{Access, Shared, audit::Draft, error::ApiError};
 use crate::{
     config::{Admin, AdminToken, Role},
     event::Text,
@@ -53,6 +53,12 @@ pub(super) struct Caller {
     token: Option<usize>,
 }
 
+impl Caller {
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}
+
 /// All that are known.
 pub(super) struct Tokens {
     known: Vec<AdminToken>,
@@ -87,23 +93,47 @@ impl Tokens {
     }
 }
 
-/// Lets a call through whose caller may make it.
-pub(super) async fn admit(
-    State((shared, access)): State<(Arc<Shared>, Access)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if let Access::Role(needed) = access {
-        let caller = match shared.tokens.caller(request.headers()) {
-            Ok(caller) => caller,
-            Err(error) => return error.into_response(),
-        };
-        if caller.role < needed {
-            return ApiError::forbidden(caller.role, needed).into_response();
+/// A call, to whoever keeps its door.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub shared: Arc<Shared>,
+    pub access: Access,
+    /// As its document names it.
+    pub what: Text,
+}
+
+/// Lets a call through whose caller may make it, and has noted what came of it.
+pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let Door { shared, access, what } = door;
+    let Access::Role(needed) = access else { return next.run(request).await };
+    let mut draft = Draft::new(&what, access, &request);
+    let refused = match shared.tokens.caller(request.headers()) {
+        Err(error) => Some(error),
+        Ok(caller) => {
+            draft.by(&caller);
+            let (has, is_enough) = (caller.role, caller.role >= needed);
+            request.extensions_mut().insert(caller);
+            (!is_enough).then(|| ApiError::forbidden(has, needed))
         }
-        request.extensions_mut().insert(caller);
+    };
+    let is_change = draft.is_change();
+    let done = async move {
+        let response = match refused {
+            Some(error) => error.into_response(),
+            None => next.run(request).await,
+        };
+        let entry = draft.end(&response);
+        if let Some(entry) = entry {
+            shared.parts.audit.note(entry).await;
+        }
+        response
+    };
+    if !is_change {
+        return done.await;
     }
-    next.run(request).await
+    // a change is noted also when nobody waits for it any more
+    let done = tokio::spawn(done).await;
+    done.unwrap_or_else(|_| ApiError::internal("the call failed; the node's log says why").into_response())
 }
 
 /// Keeps out what a web page of another origin sends: there is no CORS here, and where no token is asked for, no name

@@ -13,7 +13,7 @@ use super::{
     diff::{Difference, differences},
     error::ApiError,
     extract::{Answer, Json, Param, Query},
-    plugins::{ChangeQuery, Changed, change},
+    plugins::{ChangeQuery, Changed, ChangedAnswer, change},
 };
 use crate::{
     config::masked,
@@ -198,7 +198,7 @@ pub(super) async fn roll_back(
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
     Json(target): Json<Target>,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Rollback { revision: target.revision }, by, None).await
 }

@@ -19,7 +19,11 @@ use utoipa::{
     },
 };
 
-use super::{Access, Shared, auth, error::ErrorBody};
+use super::{
+    Access, Shared,
+    auth::{self, Door},
+    error::ErrorBody,
+};
 
 /// The name of the one way to show who one is.
 const SCHEME: &str = "token";
@@ -53,10 +57,11 @@ impl Routes {
     {
         let methods = P::methods();
         let filter = methods.iter().map(filter_of).reduce(MethodFilter::or).expect("an operation has a method");
-        let guard = from_fn_with_state((self.shared.clone(), access), auth::admit);
+        let mut operation = P::operation();
+        let what = operation.operation_id.as_deref().unwrap_or_default().into();
+        let guard = from_fn_with_state(Door { shared: self.shared.clone(), access, what }, auth::admit);
         self.router = self.router.route(&P::path(), on(filter, handler).route_layer(guard));
 
-        let mut operation = P::operation();
         operation.responses.responses.insert("default".into(), error_response().into());
         if let Access::Role(role) = access {
             operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);

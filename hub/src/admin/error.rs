@@ -7,7 +7,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::Answer;
+use super::{audit::ErrorCode, extract::Answer};
 use crate::{
     config::Role,
     pipeline::refusal::{Code, Refusal},
@@ -127,8 +127,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let code = ErrorCode(self.detail.code);
         let mut response = Answer(ErrorBody { error: *self.detail }).into_response();
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(code);
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

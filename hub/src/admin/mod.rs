@@ -3,6 +3,7 @@
 //! Who may do what is decided in one place, before a call is looked at any further: [`routes`] names each call with the
 //! role that it needs. The document at `/openapi.json` is made of the same table.
 
+mod audit;
 mod auth;
 mod chain;
 mod diff;
@@ -13,6 +14,7 @@ mod node;
 mod plugins;
 mod publish;
 mod sockets;
+mod streams;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -20,7 +22,7 @@ use std::{
 };
 
 use axum::{Router, middleware::from_fn_with_state};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 pub use self::auth::{NewToken, new_token};
 use self::{
@@ -36,6 +38,7 @@ use crate::{
     },
     node::Node,
     rollout::Rollout,
+    seeing::{Seeing, audit::Audit},
     store::Store,
 };
 
@@ -47,6 +50,8 @@ pub struct Parts {
     pub delivery: Arc<Delivery>,
     pub store: Arc<dyn Store>,
     pub transport: Arc<Transport<SocketIo>>,
+    pub seeing: Seeing,
+    pub audit: Audit,
     /// False: the node is on its way to the end.
     pub ready: Arc<AtomicBool>,
 }
@@ -59,6 +64,8 @@ struct Shared {
     tokens: Tokens,
     uploads: Uploads,
     started: Instant,
+    /// True: streams end.
+    ending: watch::Sender<bool>,
 }
 
 /// Who may make a call.
@@ -77,16 +84,22 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Served {
+    let (ending, _) = watch::channel(false);
+    let router = router(parts, settings.clone(), limits, ending.clone());
+    let shutdown = async {
+        shutdown.await;
+        ending.send_replace(true);
+    };
     let connections = transport::Settings {
         connections_max: settings.connections_max,
         body_timeout: settings.body_timeout,
         ..transport::Settings::default()
     };
     let serving = transport::Serving::default();
-    transport::serve(listener, router(parts, settings, limits), &connections, &serving, shutdown).await
+    transport::serve(listener, router, &connections, &serving, shutdown).await
 }
 
-fn router(parts: Parts, settings: Admin, limits: Limits) -> Router {
+fn router(parts: Parts, settings: Admin, limits: Limits, ending: watch::Sender<bool>) -> Router {
     let shared = Arc::new(Shared {
         parts,
         tokens: Tokens::new(&settings),
@@ -94,6 +107,7 @@ fn router(parts: Parts, settings: Admin, limits: Limits) -> Router {
         settings,
         limits,
         started: Instant::now(),
+        ending,
     });
     let router = routes(shared.clone()).into_router();
     let router = router.fallback(error::no_such_call).method_not_allowed_fallback(error::no_such_method);
@@ -116,6 +130,7 @@ fn routes(shared: Arc<Shared>) -> Routes {
         .add(DEPLOY, plugins::__path_remove_plugin, plugins::remove_plugin)
         .add(DEPLOY, plugins::__path_purge_plugin, plugins::purge_plugin)
         .add(DEPLOY, plugins::__path_reconnect_plugin, plugins::reconnect_plugin)
+        .add(READ, streams::__path_plugin_logs, streams::plugin_logs)
         .add(READ, chain::__path_show_chain, chain::show_chain)
         .add(READ, chain::__path_chain_history, chain::chain_history)
         .add(READ, chain::__path_show_revision, chain::show_revision)
@@ -127,6 +142,9 @@ fn routes(shared: Arc<Shared>) -> Routes {
         .add(DEPLOY, sockets::__path_kick_socket, sockets::kick_socket)
         .add(DEPLOY, sockets::__path_kick_user, sockets::kick_user)
         .add(DEPLOY, publish::__path_publish, publish::publish)
+        .add(READ, streams::__path_trace, streams::trace)
+        .add(READ, streams::__path_metrics, streams::metrics)
+        .add(DEPLOY, streams::__path_audit, streams::audit)
         .add(READ, node::__path_show_node, node::show_node)
         .add(Access::Open, node::__path_health, node::health)
         .add(READ, node::__path_openapi, node::openapi)

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use axum::{
     extract::{Request, State},
     http::HeaderMap,
+    response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Shared,
+    audit::Behind,
     auth::Caller,
     error::ApiError,
     extract::{Answer, Json, Param, Query, by, is_of_type, read_body, read_json},
@@ -103,6 +105,18 @@ pub(super) struct Changed {
     /// The plugin that was meant, if it is still there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginView>,
+}
+
+/// The answer to a change.
+pub(super) struct ChangedAnswer(Changed);
+
+impl IntoResponse for ChangedAnswer {
+    fn into_response(self) -> Response {
+        let behind = Behind(self.0.revision);
+        let mut response = Answer(self.0).into_response();
+        response.extensions_mut().insert(behind);
+        response
+    }
 }
 
 /// A component that was uploaded.
@@ -243,7 +257,7 @@ pub(super) async fn push_plugin(
     Param(PluginName(name)): Param<PluginName>,
     Query(query): Query<PushQuery>,
     request: Request,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let PushQuery { before, settings, base, why } = query;
     let by = by(&caller, request.headers(), base, why)?;
     let (sha256, written, before) = if is_of_type(request.headers(), "application/json") {
@@ -296,7 +310,7 @@ pub(super) async fn configure_plugin(
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
     Json(written): Json<Map<String, Value>>,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Configure { name: name.clone(), written }, by, Some(&name)).await
 }
@@ -313,7 +327,7 @@ pub(super) async fn enable_plugin(
     Param(PluginName(name)): Param<PluginName>,
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Enable { name: name.clone(), enabled: true }, by, Some(&name)).await
 }
@@ -330,7 +344,7 @@ pub(super) async fn disable_plugin(
     Param(PluginName(name)): Param<PluginName>,
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Enable { name: name.clone(), enabled: false }, by, Some(&name)).await
 }
@@ -349,7 +363,7 @@ pub(super) async fn move_plugin(
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
     Json(place): Json<Place>,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Move { name: name.clone(), before: place.before }, by, Some(&name)).await
 }
@@ -366,7 +380,7 @@ pub(super) async fn remove_plugin(
     Param(PluginName(name)): Param<PluginName>,
     Query(query): Query<ChangeQuery>,
     headers: HeaderMap,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let by = query.by(&caller, &headers)?;
     change(&shared, Change::Remove { name }, by, None).await
 }
@@ -488,7 +502,7 @@ pub(super) async fn change(
     change: Change,
     by: By,
     plugin: Option<&str>,
-) -> Result<Answer<Changed>, ApiError> {
+) -> Result<ChangedAnswer, ApiError> {
     let is_of_settings = matches!(change, Change::Push { .. } | Change::Configure { .. });
     let rollout = shared.parts.rollout.clone();
     let applied = tokio::spawn(async move { rollout.apply(change, by).await });
@@ -496,7 +510,7 @@ pub(super) async fn change(
     let rolled = applied.map_err(if is_of_settings { ApiError::of_settings } else { ApiError::from })?;
     let Rolled { revision, changed, compiled_in, prepared_in, active_in } = rolled;
     let placed = plugin.and_then(|name| revision.plugins.iter().find(|placed| placed.name == name));
-    Ok(Answer(Changed {
+    Ok(ChangedAnswer(Changed {
         revision: revision.number,
         changed,
         compiled_ms: millis(compiled_in),

@@ -59,6 +59,12 @@ enum Command {
     /// Send an event to clients of a running node, through the chain
     #[command(after_help = remote::EXIT_CODES)]
     Publish(remote::publish::PublishArgs),
+    /// Watch events on their way down the chain of a running node
+    #[command(after_help = remote::EXIT_CODES)]
+    Trace(remote::stream::TraceArgs),
+    /// What operators did to a running node
+    #[command(after_help = remote::EXIT_CODES)]
+    Audit(remote::stream::AuditArgs),
     /// What a running node is and has
     #[command(after_help = remote::EXIT_CODES)]
     Node(remote::node::NodeArgs),
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::User(command) => return remote::exit(remote::sockets::run_user(command)),
         Command::Room(command) => return remote::exit(remote::sockets::run_room(command)),
         Command::Publish(args) => return remote::exit(remote::publish::run(args)),
+        Command::Trace(args) => return remote::exit(remote::stream::trace(args)),
+        Command::Audit(args) => return remote::exit(remote::stream::audit(&args)),
         Command::Node(args) => return remote::exit(remote::node::run(&args)),
         Command::Token(command) => return token::run(command),
         Command::Completions { shell } => return completions(shell),

@@ -6,6 +6,7 @@ mod document;
 mod plugins;
 mod publish;
 mod sockets;
+mod streams;
 
 use scenarios::{
     Client, Node,

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, time::Duration};
 use serde_json::Value;
 use ureq::{
     Agent, AsSendBody,
-    http::{Request, Uri, header},
+    http::{Request, Response, Uri, header},
 };
 
 use super::Failure;
@@ -106,6 +106,28 @@ impl Client {
 
     /// Makes a call and gives its answer.
     pub fn call(&self, call: Call<'_>) -> Result<Value, Failure> {
+        let mut answer = self.send(call)?;
+        let body = self.read_body(&mut answer)?;
+        read_answer(answer.status().as_u16(), &body)
+    }
+
+    /// Makes a call whose answer comes bit by bit.
+    pub fn stream(&self, call: Call<'_>) -> Result<impl io::Read + use<>, Failure> {
+        let mut answer = self.send(call)?;
+        let status = answer.status().as_u16();
+        if status == 200 {
+            return Ok(answer.into_body().into_reader());
+        }
+        let body = self.read_body(&mut answer)?;
+        Err(read_answer(status, &body).err().unwrap_or_else(|| Failure::Refused(format!("status {status}"))))
+    }
+
+    fn read_body(&self, answer: &mut Response<ureq::Body>) -> Result<Vec<u8>, Failure> {
+        let body = answer.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec();
+        body.map_err(|error| self.unreachable(error))
+    }
+
+    fn send(&self, call: Call<'_>) -> Result<Response<ureq::Body>, Failure> {
         let mut url = format!("{}{}", self.base, call.path);
         if !call.query.is_empty() {
             url.push('?');
@@ -115,7 +137,7 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let answer = match call.body {
+        match call.body {
             Body::Empty => self.run(request.body(())),
             Body::Json(json) => {
                 self.run(request.header(header::CONTENT_TYPE, "application/json").body(json.to_string()))
@@ -129,16 +151,15 @@ impl Client {
                 }
                 self.run(request.body(bytes))
             }
-        };
-        let (status, body) = answer?;
-        read_answer(status, &body)
+        }
     }
 
-    fn run<B: AsSendBody>(&self, request: Result<Request<B>, ureq::http::Error>) -> Result<(u16, Vec<u8>), Failure> {
+    fn run<B: AsSendBody>(
+        &self,
+        request: Result<Request<B>, ureq::http::Error>,
+    ) -> Result<Response<ureq::Body>, Failure> {
         let request = request.map_err(|error| Failure::Usage(format!("`{}`: {error}", self.base)))?;
-        let mut answer = self.agent.run(request).map_err(|error| self.unreachable(error))?;
-        let body = answer.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec();
-        Ok((answer.status().as_u16(), body.map_err(|error| self.unreachable(error))?))
+        self.agent.run(request).map_err(|error| self.unreachable(error))
     }
 
     fn unreachable(&self, error: ureq::Error) -> Failure {

@@ -7,6 +7,7 @@ pub(super) mod plugin;
 pub(super) mod publish;
 mod settings;
 pub(super) mod sockets;
+pub(super) mod stream;
 mod table;
 
 use std::{fmt, path::PathBuf, process::ExitCode};

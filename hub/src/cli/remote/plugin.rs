@@ -1,4 +1,4 @@
-//! `hubbub plugin push|list|show|config|enable|disable|move|remove|purge`.
+//! `hubbub plugin push|list|show|config|enable|disable|move|remove|logs|purge`.
 
 use std::{
     fs,
@@ -16,6 +16,7 @@ use super::{
     ChangeArgs, Failure, Outcome, Remote,
     client::{Call, segment},
     settings::SettingsArgs,
+    stream,
     table::{cell, facts, short, table},
 };
 use crate::{
@@ -117,6 +118,21 @@ pub(in crate::cli) enum PluginCommand {
         #[command(flatten)]
         remote: Remote,
     },
+    /// What a plugin has said lately, and says
+    Logs {
+        name: String,
+
+        /// Of the lines that are there, so many last ones
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+
+        /// All further ones too, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Take away what a plugin keeps in the store, for good
     Purge {
         name: String,
@@ -173,6 +189,7 @@ pub(in crate::cli) fn run(command: PluginCommand) -> Outcome {
         PluginCommand::Remove { name, change, remote } => {
             changed(&remote, &name, Call::new("DELETE", path(&name, "")).query(change.query()), "is removed")
         }
+        PluginCommand::Logs { name, last, follow, remote } => stream::logs(&name, last, follow, &remote),
         PluginCommand::Purge { name, namespace, force, yes, remote } => {
             let client = remote.client()?;
             if !yes {

@@ -1,0 +1,139 @@
+//! What a node tells while it happens: `hubbub plugin logs`, `hubbub trace`; and `hubbub audit`.
+
+use std::io::{BufRead, BufReader};
+
+use serde_json::Value;
+
+use super::{
+    Failure, Outcome, Remote,
+    client::{Call, segment},
+    table::{cell, plain, table, utc},
+};
+use crate::cli::say;
+
+/// Watch events on their way down the chain, until Ctrl-C.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct TraceArgs {
+    /// Only events of this socket
+    #[arg(long, value_name = "ID")]
+    socket: Option<String>,
+
+    /// Only events of this user's sockets
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// Only events that have to do with this room
+    #[arg(long, value_name = "ROOM")]
+    room: Option<String>,
+
+    /// Only messages of this name, or events of this kind: connect, join, ...
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+
+    /// End behind so many events
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// What operators did.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AuditArgs {
+    /// So many last lines
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Runs `hubbub trace`.
+pub(in crate::cli) fn trace(args: TraceArgs) -> Outcome {
+    let TraceArgs { socket, user, room, event, count, remote } = args;
+    let call = Call::get("/v1/trace").with("socket", socket).with("user", user);
+    read(&remote, call.with("room", room).with("event", event), count, describe_event)
+}
+
+/// Runs `hubbub plugin logs`.
+pub(super) fn logs(name: &str, last: Option<usize>, follow: bool, remote: &Remote) -> Outcome {
+    let call = Call::get(format!("/v1/plugins/{}/logs", segment(name))).with("last", last);
+    read(remote, call.with("follow", follow.then_some(true)), None, describe_line)
+}
+
+/// Runs `hubbub audit`.
+pub(in crate::cli) fn audit(args: &AuditArgs) -> Outcome {
+    let answer = args.remote.client()?.call(Call::get("/v1/audit").with("last", args.last))?;
+    args.remote.show(&answer, |answer| {
+        let row = |line: &Value| {
+            let mut cells = vec![utc(&line["time_ms"])];
+            cells.extend(["who", "address", "what", "target", "result", "revision", "why"].map(|key| cell(&line[key])));
+            cells
+        };
+        let rows: Vec<Vec<String>> = answer["items"].as_array().into_iter().flatten().map(row).collect();
+        table(&["when", "who", "address", "what", "target", "result", "revision", "why"], &rows)
+    });
+    Ok(())
+}
+
+/// Prints lines as they come. Their end is the node's, or that of who reads them.
+fn read(remote: &Remote, call: Call<'_>, count: Option<u64>, describe: impl Fn(&Value) -> String) -> Outcome {
+    let body = remote.client()?.stream(call)?;
+    let mut seen = 0;
+    for line in BufReader::new(body).lines() {
+        let line = line.map_err(|error| Failure::Unreachable(format!("the node went away: {error}")))?;
+        if line.is_empty() {
+            continue;
+        }
+        match (remote.json, serde_json::from_str::<Value>(&line)) {
+            (true, _) => say(&line),
+            (false, Ok(value)) if value["missed"].is_u64() => {
+                say(format_args!("({} were missed here)", value["missed"]))
+            }
+            (false, Ok(value)) => say(describe(&value)),
+            (false, Err(_)) => say(plain(&line)),
+        }
+        seen += 1;
+        if Some(seen) == count {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn describe_line(line: &Value) -> String {
+    let text = |key: &str| plain(&cell(&line[key]));
+    let version = format!("{} {}", text("plugin"), text("version"));
+    format!("{} {:5} {version} {}: {}", utc(&line["time_ms"]), text("level"), text("hook"), text("text"))
+}
+
+/// One line for the event, and one for each plugin's turn.
+fn describe_event(event: &Value) -> String {
+    let text = |value: &Value| plain(&cell(value));
+    let mut lines = vec![format!(
+        "{} {} {} {} {} -> {}{} in {} us",
+        utc(&event["time_ms"]),
+        text(&event["namespace"]),
+        text(&event["socket"]),
+        text(&event["kind"]),
+        text(&event["names"]),
+        text(&event["outcome"]),
+        event["reason"].as_str().map_or_else(String::new, |reason| format!(" ({})", plain(reason))),
+        event["total_us"],
+    )];
+    for step in event["steps"].as_array().into_iter().flatten() {
+        let raised = step["raised"].as_str().map_or_else(String::new, |raised| format!(" [{}]", plain(raised)));
+        let why = step["why"].as_str().map_or_else(String::new, |why| format!(" ({})", plain(why)));
+        let (plugin, version, hook) = (text(&step["plugin"]), text(&step["version"]), text(&step["hook"]));
+        lines.push(format!(
+            "    {plugin} {version} {hook}{raised}: {}{why}, {} us",
+            text(&step["verdict"]),
+            step["us"]
+        ));
+    }
+    for effect in event["effects"].as_array().into_iter().flatten() {
+        lines.push(format!("    => {}", text(effect)));
+    }
+    lines.join("\n")
+}
