@@ -72,7 +72,9 @@ enum Command {
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Print a shell's completions, as for `source <(hubbub completions bash)`
-    Completions { shell: Shell },
+    Completions {
+        shell: Shell,
+    },
     Dev(dev::Args),
     /// Load a Socket.IO server and check what it delivers
     Bench(bench::Args),
