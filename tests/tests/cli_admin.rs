@@ -1,6 +1,6 @@
 //! The command line over a running node: the real binary, what it says, and how it ends.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use scenarios::{
     Client, Node,
@@ -180,9 +180,28 @@ capabilities = ["identity", "credentials", "orders"]
     let asked = hub.ok(&["publish", "vote", "--socket", &ann.id, "--ask", "200"]).await?;
     assert!(asked.contains("timed_out"), "{asked}");
     assert_eq!(hub.run(&["publish", "x"]).await?.code, 2, "to whom?");
+    let seen = async {
+        let watching = hub.run(&["trace", "--event", "traced", "--count", "1"]);
+        tokio::pin!(watching);
+        loop {
+            // until it is there to see one
+            tokio::select! {
+                said = &mut watching => return said,
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+            hub.ok(&["publish", "traced", "--everyone"]).await?;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(120), seen).await??;
+    assert!(seen.code == 0 && seen.out.contains("message traced -> passed"), "{}{}", seen.out, seen.error);
+    ann.ask("probe:log", json!({ "level": "warn", "text": "a\u{1b}line" })).await?;
+    let logs = hub.ok(&["plugin", "logs", "probe", "--last", "1"]).await?;
+    assert!(logs.contains("warn") && logs.contains("a\\u{1b}line"), "{logs}");
     let kicked = hub.ok(&["socket", "kick", &ann.id, "--reason", "enough"]).await?;
     assert!(kicked.starts_with("1 socket was sent away"), "{kicked}");
     assert_eq!(hub.run(&["socket", "list", "--json"]).await?.json()["total"], 0);
+    let audit = hub.ok(&["audit"]).await?;
+    assert!(audit.contains("kick socket") && audit.contains("publish"), "{audit}");
     hub.node.stop().await;
     Ok(())
 }

@@ -65,6 +65,9 @@ pub(super) struct PluginView {
     pub live_instances: usize,
     /// Machine code in memory.
     pub code_bytes: usize,
+    /// Whether it is called: `closed`: yes; `quarantined`: it failed too often, and its policy decides without it; `probing`: one
+    /// event tries it. Null: it is off.
+    pub breaker: Option<&'static str>,
 }
 
 impl PluginView {
@@ -78,6 +81,7 @@ impl PluginView {
             settings: masked(&Value::Object(placed.written.clone())),
             live_instances: status.map_or(0, |status| status.live_instances),
             code_bytes: status.map_or(0, |status| status.code_bytes),
+            breaker: status.and_then(|status| status.breaker).map(|breaker| breaker.as_str()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A chain with its plugins: how it is made from what a revision says, and what can be said of it while it is in force.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -8,7 +8,10 @@ use super::RolloutError;
 use crate::{
     config::{Config, PluginConfig},
     event::Text,
-    pipeline::chain::{Chains, Link, Matches},
+    pipeline::{
+        breaker,
+        chain::{Chains, Link, Matches},
+    },
     plugin::{Code, Engine, LoadError, WasmPlugin, artifact::Artifact, settings::Settings},
     registry::{Digest, Placed, Registry, Revision},
     seeing::Seeing,
@@ -52,6 +55,8 @@ pub struct PluginStatus {
     pub live_instances: usize,
     /// Of machine code, which plugins of the same file share.
     pub code_bytes: usize,
+    /// `None`: it is off.
+    pub breaker: Option<breaker::Status>,
 }
 
 impl Active {
@@ -69,6 +74,7 @@ impl Active {
             enabled: running.plugin.is_some(),
             live_instances: running.plugin.as_ref().map_or(0, |plugin| plugin.live_instances()),
             code_bytes: running.plugin.as_ref().map_or(0, |plugin| plugin.code().size_bytes()),
+            breaker: running.link.as_ref().map(|link| link.breaker.status(Instant::now())),
         };
         self.running.iter().map(status).collect()
     }

@@ -91,6 +91,8 @@ async fn figures_are_there_for_prometheus() -> anyhow::Result<()> {
     assert!(page.headers.contains("text/plain; version=0.0.4"), "{}", page.headers);
     assert!(page.text.contains("# TYPE hubbub_"), "{}", page.text);
     assert_eq!(admin.with_token("").get("/metrics").await?.status, 401);
+    let shown = admin.get("/v1/plugins/probe").await?.json();
+    assert_eq!(shown["breaker"], "closed", "{shown}");
     node.stop().await;
     Ok(())
 }

@@ -286,13 +286,14 @@ impl Push {
 fn show(name: &str, remote: &Remote) -> Outcome {
     let answer = remote.client()?.call(Call::get(path(name, "")))?;
     remote.show(&answer, |plugin| {
-        let on = if plugin["enabled"] == true { "on" } else { "off" };
+        let on = state(plugin);
         let head = facts(&[
             ("plugin", format!("{} {}", cell(&plugin["name"]), cell(&plugin["version"]))),
             ("is", on.into()),
             ("sha256", cell(&plugin["sha256"])),
             ("instances", cell(&plugin["live_instances"])),
             ("code bytes", cell(&plugin["code_bytes"])),
+            ("breaker", cell(&plugin["breaker"])),
         ]);
         // JSON has no character that acts on a terminal
         format!("{head}settings\n{:#}", plugin["settings"])
@@ -302,7 +303,7 @@ fn show(name: &str, remote: &Remote) -> Outcome {
 
 fn describe_list(answer: &Value) -> String {
     let rows = answer["items"].as_array().into_iter().flatten().map(|plugin| {
-        let on = if plugin["enabled"] == true { "on" } else { "off" };
+        let on = state(plugin);
         let namespaces = match &plugin["settings"]["namespaces"] {
             Value::Null => "*".into(),
             namespaces => cell(namespaces),
@@ -310,7 +311,7 @@ fn describe_list(answer: &Value) -> String {
         vec![
             cell(&plugin["name"]),
             cell(&plugin["version"]),
-            on.into(),
+            on.to_owned(),
             namespaces,
             short(&plugin["sha256"]),
             cell(&plugin["live_instances"]),
@@ -319,6 +320,15 @@ fn describe_list(answer: &Value) -> String {
     let rows: Vec<Vec<String>> = rows.collect();
     let head = format!("revision {}\n", answer["revision"]);
     head + &table(&["name", "version", "is", "namespaces", "sha256", "instances"], &rows)
+}
+
+/// `on`, `off`, or what its breaker does with it.
+fn state(plugin: &Value) -> &str {
+    match plugin["breaker"].as_str() {
+        Some("closed") => "on",
+        Some(other) => other,
+        None => "off",
+    }
 }
 
 /// Makes a change of the chain and says what it led to.
