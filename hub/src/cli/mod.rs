@@ -44,6 +44,7 @@ enum Command {
     /// Plugins: what a file is, and those of a running node
     #[command(after_help = remote::EXIT_CODES)]
     Plugin(plugin::Args),
+    Dev(dev::Args),
     /// The chain of a running node: what it is, what it was, and the way back
     #[command(subcommand, after_help = remote::EXIT_CODES)]
     Chain(remote::chain::ChainCommand),
@@ -75,7 +76,6 @@ enum Command {
     Completions {
         shell: Shell,
     },
-    Dev(dev::Args),
     /// Load a Socket.IO server and check what it delivers
     Bench(bench::Args),
 }

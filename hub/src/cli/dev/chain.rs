@@ -28,10 +28,12 @@ pub struct Around {
     /// Namespaces that clients may use, beside those of the config.
     pub namespaces: Vec<String>,
     pub listen: SocketAddr,
+    /// Where the admin API listens.
+    pub admin: SocketAddr,
 }
 
 /// The config with the plugin in it. What one process needs not is left out: its data folder, so that every start is a new
-/// one, signatures and the operators' own API.
+/// one, signatures and the operators' own tokens.
 ///
 /// # Errors
 /// With what is wrong in the config or in the plugin's settings.
@@ -60,7 +62,8 @@ pub fn config(project: &Project, component: &Path, around: &Around) -> anyhow::R
     place(plugins, project, component, around.before.as_deref())?;
     let text = toml::to_string(&root).context("the config cannot be written as TOML")?;
     // its lines are nobody's: what is wrong by now is in the plugin's settings
-    Config::parse(&text, &file, Overrides::default()).context("[package.metadata.hubbub]")
+    let overrides = Overrides { admin: Some(around.admin), dev: true, ..Overrides::default() };
+    Config::parse(&text, &file, overrides).context("[package.metadata.hubbub]")
 }
 
 /// Whether the config has a plugin of this name: then its settings are there.
@@ -145,8 +148,9 @@ mod tests {
     }
 
     fn around() -> Around {
-        let listen = SocketAddr::from(([127, 0, 0, 1], 4000));
-        Around { config: None, with: Vec::new(), before: None, namespaces: vec!["/tea".into()], listen }
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let namespaces = vec!["/tea".into()];
+        Around { config: None, with: Vec::new(), before: None, namespaces, listen: at(4000), admin: at(4001) }
     }
 
     fn project(settings: Json) -> Project {
@@ -183,6 +187,7 @@ mod tests {
         let settings = json!({ "namespaces": ["/"], "config": { "greeting": "Hi", "depth": [1, 2.5, true] } });
         let config = config(&project(settings.clone()), &component(), &around()).unwrap();
         assert_eq!((names(&config), config.server.listen.port()), (vec!["mine"], 4000));
+        assert!(config.admin.listen.is_some_and(|admin| admin.port() == 4001) && config.admin.is_open());
         assert_eq!(config.plugins[0].config, settings["config"]);
         assert_eq!(format!("{:?}", config.namespaces.allow), r#"["/", "/tea"]"#);
         let wrong = super::config(&project(json!({ "polcy": "skip" })), &component(), &around());

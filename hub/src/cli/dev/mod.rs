@@ -5,7 +5,14 @@ mod project;
 mod screen;
 mod watch;
 
-use std::{convert::Infallible, fs, net::SocketAddr, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    convert::Infallible,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::Context;
 use serde_json::{Map, Value};
@@ -18,10 +25,10 @@ use self::{
 };
 use super::{logging, say, serve};
 use crate::{
-    config::{Config, Log, LogFormat},
-    rollout::{By, Change},
-    run::Inside,
-    seeing::Seeing,
+    config::{ConfigError, Log, LogFormat},
+    rollout::{By, Change, RolloutError},
+    run::{Inside, Listeners},
+    seeing::{Seeing, trace},
 };
 
 /// What the history of the chain says.
@@ -57,25 +64,28 @@ pub struct Args {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
 
+    /// Where the admin API listens, without a token, on a loopback address
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:3001")]
+    admin: SocketAddr,
+
     /// What is logged of the hub itself: a level, or levels by target as in info,hub::node=debug
-    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = serve::parse_level)]
+    #[arg(long, value_name = "LEVEL", default_value = "error", value_parser = serve::parse_level)]
     log_level: String,
 }
 
 /// Runs until SIGINT or SIGTERM; a second signal ends the process at once.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { path, config, with, before, namespaces, listen, log_level } = args;
+    let Args { path, config, with, before, namespaces, listen, admin, log_level } = args;
     logging::init(&Log { level: log_level, format: LogFormat::Text }).context("the log does not start")?;
     let shutdown = serve::shutdown_signal().context("cannot listen for signals")?;
     tokio::pin!(shutdown);
     let mut project = Project::read(&path).await?;
     let mut watch = Watch::start(project.dir(), project.sources())?;
-    let component = tokio::select! {
-        component = first_build(&mut project, &mut watch) => component?,
+    let around = Around { config, with, before, namespaces, listen, admin };
+    let mut hub = tokio::select! {
+        hub = first(&mut project, &mut watch, &around) => hub?,
         () = &mut shutdown => return Ok(ExitCode::SUCCESS),
     };
-    let around = Around { config, with, before, namespaces, listen };
-    let mut hub = Hub::start(chain::config(&project, &component, &around)?).await?;
     say(screen::line(
         "ready",
         &format!("`{}` is on http://{}; every save is built, Ctrl-C ends", project.name, hub.address),
@@ -83,20 +93,29 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     tokio::select! {
         ended = &mut hub.task => return ended.context("the hub broke down")?.map(|()| ExitCode::SUCCESS),
         ended = put_in_force(&hub.inside, &mut project, &mut watch, &around) => match ended? {},
+        ended = tell(&hub.seeing) => match ended? {},
         () = &mut shutdown => {}
     }
     hub.stop().await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The component, as soon as there is one.
-async fn first_build(project: &mut Project, watch: &mut Watch) -> anyhow::Result<PathBuf> {
+/// The hub, as soon as there is a plugin that builds and that it takes.
+async fn first(project: &mut Project, watch: &mut Watch, around: &Around) -> anyhow::Result<Hub> {
     let mut words = Words::Live;
     loop {
-        if let Some(component) = project.build(words).await? {
-            return Ok(component);
+        match project.build(words).await? {
+            None => say(screen::line("not built", "waiting for a save")),
+            Some(component) => match Hub::start(project, &component, around).await {
+                Ok(hub) => return Ok(hub),
+                Err(error) if error.is::<RolloutError>() || error.is::<ConfigError>() => {
+                    let text = format!("{error:#}\n{}", screen::line("", "waiting for a save"));
+                    say(screen::line("refused", &text));
+                }
+                Err(error) => return Err(error),
+            },
         }
-        say(screen::line("not built", "waiting for a save"));
+        words = Words::IfAny;
         loop {
             watch.saved().await;
             match Project::read(project.dir()).await {
@@ -104,7 +123,6 @@ async fn first_build(project: &mut Project, watch: &mut Watch) -> anyhow::Result
                 Err(error) => say(screen::line("not built", &format!("{error:#}"))),
             }
         }
-        words = Words::IfAny;
     }
 }
 
@@ -127,6 +145,18 @@ async fn put_in_force(
             ),
         };
         say(said);
+    }
+}
+
+/// Shows every event and every line of the plugins' logs, for as long as it is waited for.
+async fn tell(seeing: &Seeing) -> anyhow::Result<Infallible> {
+    let mut events = seeing.tracer.subscribe(trace::Filter::default())?;
+    let mut lines = seeing.logs.subscribe(None)?;
+    loop {
+        tokio::select! {
+            event = events.next() => say(screen::event(&serde_json::to_value(event)?)),
+            line = lines.next() => say(screen::log(&serde_json::to_value(line)?)),
+        }
     }
 }
 
@@ -182,15 +212,21 @@ fn over(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value
 struct Hub {
     address: SocketAddr,
     inside: Inside,
+    seeing: Seeing,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Hub {
     /// Starts it; ready when it serves.
-    async fn start(config: Config) -> anyhow::Result<Self> {
-        let listener = serve::bind(config.server.listen).await?;
-        let address = listener.local_addr().context("the listener has no address")?;
+    async fn start(project: &Project, component: &Path, around: &Around) -> anyhow::Result<Self> {
+        let config = chain::config(project, component, around)?;
+        let clients = serve::bind(config.server.listen).await?;
+        let admin = match config.admin.listen {
+            Some(address) => Some(serve::bind(address).await.context("the admin API")?),
+            None => None,
+        };
+        let address = clients.local_addr().context("the listener has no address")?;
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let shutdown = async {
@@ -201,9 +237,11 @@ impl Hub {
             // who does not wait any more has ended
             let _ = tell.send(inside);
         };
-        let mut task = tokio::spawn(crate::run::run_with(config, listener, Seeing::default(), shutdown, ready));
+        let seeing = Seeing::default();
+        let node = crate::run::run_with(config, Listeners { clients, admin }, seeing.clone(), shutdown, ready);
+        let mut task = tokio::spawn(node);
         match told.await {
-            Ok(inside) => Ok(Self { address, inside, stop, task }),
+            Ok(inside) => Ok(Self { address, inside, seeing, stop, task }),
             Err(_) => {
                 (&mut task).await.context("the hub broke down")??;
                 anyhow::bail!("the hub ended at once")
