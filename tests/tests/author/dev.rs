@@ -20,7 +20,7 @@ use tokio::{
 use super::new::{new_crate, target};
 
 /// A build of the crate and of all that it depends on, on a machine that does much else.
-const BUILD_DEADLINE: Duration = Duration::from_secs(600);
+const BUILD_DEADLINE: Duration = Duration::from_secs(300);
 
 /// A running `hubbub dev`. Killed when it is dropped.
 struct Dev {
@@ -32,9 +32,9 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(new: &Path, listen: &str) -> anyhow::Result<Self> {
+    fn start(new: &Path, listen: &str, admin: &str) -> anyhow::Result<Self> {
         let mut child = tokio::process::Command::new(binary())
-            .args(["dev", "--listen", listen, "--path"])
+            .args(["dev", "--listen", listen, "--admin", admin, "--path"])
             .arg(new)
             .env("CARGO_TARGET_DIR", target())
             .stdin(Stdio::null())
@@ -90,10 +90,11 @@ async fn what_is_saved_is_in_force_and_nobody_loses_a_connection() -> anyhow::Re
     let dir = tempfile::tempdir()?;
     let new = new_crate(dir.path(), "saved-greeter", &[]);
     let (listen, source) = (free(), new.join("src/lib.rs"));
-    let mut dev = Dev::start(&new, &listen)?;
+    let mut dev = Dev::start(&new, &listen, &free())?;
     dev.line(&["ready", &listen]).await?;
     let mut ann = Client::connect(listen.parse()?, "/", Value::Null).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Hello, Ann");
+    dev.line(&["message", "hello", "saved-greeter pass", "passed: ack"]).await?;
 
     edit(&source, "{}, {name}", "{} again, {name}")?;
     dev.line(&["in force", "revision"]).await?;
@@ -108,22 +109,27 @@ async fn what_is_saved_is_in_force_and_nobody_loses_a_connection() -> anyhow::Re
     dev.line(&["refused", "`greeting`: invalid type"]).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Hello again, Ann");
 
-    // a config alone
+    // a config alone; and what the plugin logs is seen
     edit(&new.join("Cargo.toml"), "greeting = 7", "greeting = \"Bye\"")?;
     dev.line(&["in force", "revision"]).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Bye again, Ann");
+    ann.ask("message", json!({ "text": ":shrug:" })).await?;
+    dev.line(&["saved-greeter", "replaced a word"]).await?;
     dev.interrupt().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_build_that_fails_waits_for_a_save() -> anyhow::Result<()> {
+async fn a_first_build_that_fails_or_is_refused_waits_for_a_save() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let new = new_crate(dir.path(), "late-greeter", &[]);
     let (listen, source) = (free(), new.join("src/lib.rs"));
     edit(&source, "fn hello", "fn hello hello")?;
-    let mut dev = Dev::start(&new, &listen)?;
+    let mut dev = Dev::start(&new, &listen, &free())?;
     dev.line(&["not built", "save"]).await?;
+    edit(&new.join("Cargo.toml"), "greeting = \"Hello\"", "greetin = \"Hello\"")?;
     edit(&source, "fn hello hello", "fn hello")?;
+    dev.line(&["refused", "unknown field `greetin`"]).await?;
+    edit(&new.join("Cargo.toml"), "greetin = \"Hello\"", "greeting = \"Hello\"")?;
     dev.line(&["ready", &listen]).await?;
     let mut ann = Client::connect(listen.parse()?, "/", Value::Null).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Hello, Ann");
