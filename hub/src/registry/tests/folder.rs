@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use super::Alteration;
+
 /// A path in the system's folder for temporary files, where nothing is at first.
 pub(super) struct Folder(PathBuf);
 
@@ -19,7 +21,7 @@ impl Folder {
     }
 
     /// Alters a file in place.
-    pub(super) fn alter(&self, file: &str, change: &dyn Fn(&mut Vec<u8>)) {
+    pub(super) fn alter(&self, file: &str, change: &Alteration) {
         let mut bytes = fs::read(self.0.join(file)).unwrap();
         change(&mut bytes);
         fs::write(self.0.join(file), bytes).unwrap();

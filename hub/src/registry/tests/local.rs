@@ -78,7 +78,7 @@ async fn what_a_killed_process_has_not_finished_is_swept() {
 async fn a_damaged_head_refuses_to_open_and_says_what_to_do() {
     let folder = three_revisions("head").await;
     let head = fs::read(folder.path().join("revisions/3.json")).unwrap();
-    let alterations: [&dyn Fn(&mut Vec<u8>); 4] =
+    let alterations: [&Alteration; 4] =
         [&|bytes| bytes[100] ^= 1, &|bytes| bytes.truncate(bytes.len() / 2), &|bytes| bytes.clear(), &|bytes| {
             bytes.fill(0)
         }];

@@ -10,6 +10,9 @@ use serde_json::json;
 use self::folder::Folder;
 use super::*;
 
+/// What is done to bytes that are kept.
+type Alteration = dyn Fn(&mut Vec<u8>);
+
 /// Where a backend keeps what it has, for tests that reach behind its back.
 trait Place: Sized {
     fn new(test: &str) -> Self;
@@ -17,7 +20,7 @@ trait Place: Sized {
     fn registry(&self) -> Arc<dyn Registry>;
 
     /// Alters an artifact's bytes where they are kept.
-    fn alter(&self, sha256: Digest, change: &dyn Fn(&mut Vec<u8>));
+    fn alter(&self, sha256: Digest, change: &Alteration);
 
     /// Alters its signature where it is kept, or takes it away.
     fn replace_signature(&self, sha256: Digest, signature: Option<&str>);
@@ -40,7 +43,7 @@ impl Place for InMemory {
         self.0.clone()
     }
 
-    fn alter(&self, sha256: Digest, change: &dyn Fn(&mut Vec<u8>)) {
+    fn alter(&self, sha256: Digest, change: &Alteration) {
         self.0.change(sha256, |artifact| {
             let mut bytes = artifact.bytes.to_vec();
             change(&mut bytes);
@@ -69,7 +72,7 @@ impl Place for Local {
         self.registry.clone().expect("it is open")
     }
 
-    fn alter(&self, sha256: Digest, change: &dyn Fn(&mut Vec<u8>)) {
+    fn alter(&self, sha256: Digest, change: &Alteration) {
         self.folder.alter(&format!("artifacts/{sha256}.wasm"), change);
     }
 
@@ -196,7 +199,7 @@ async fn an_artifact_altered_by_one_byte_is_damaged_until_it_is_put_again(place:
     let registry = place.registry();
     let artifact = signed("a plugin's file", "signature");
     let sha256 = registry.put(artifact.clone()).await.unwrap();
-    let alterations: [&dyn Fn(&mut Vec<u8>); 5] = [
+    let alterations: [&Alteration; 5] = [
         &|bytes| bytes[0] ^= 1,
         &|bytes| *bytes.last_mut().unwrap() ^= 0x80,
         &|bytes| bytes.truncate(4),
