@@ -80,14 +80,17 @@ pub fn component(package: &str) -> Vec<u8> {
     std::fs::read(wasm(package)).expect("the component was built")
 }
 
-/// Replaces the one place where a component has these bytes.
+/// Replaces these bytes by others wherever a component has them.
 ///
 /// # Panics
-/// When there is none or another one.
+/// When it has them nowhere.
 pub fn replace(mut component: Vec<u8>, old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len(), "a component's parts know their lengths");
     let places: Vec<usize> =
         component.windows(old.len()).enumerate().filter(|(_, w)| *w == old).map(|(at, _)| at).collect();
-    assert_eq!((places.len(), old.len()), (1, new.len()), "`{}` is there once", String::from_utf8_lossy(old));
-    component[places[0]..places[0] + old.len()].copy_from_slice(new);
+    assert!(!places.is_empty(), "it has no `{}`", String::from_utf8_lossy(old));
+    for at in places {
+        component[at..at + old.len()].copy_from_slice(new);
+    }
     component
 }

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{node::with_components, plugins::workspace};
+use crate::{Operator, node::with_components, plugins::workspace};
 
 /// How long the process may take until it listens: it compiles its plugins first.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,6 +24,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// A running `hubbub serve`. Killed when it is dropped.
 pub struct Process {
     pub address: SocketAddr,
+    /// Where its admin API is, if it has one.
+    pub admin: Option<SocketAddr>,
     child: Child,
     log: JoinHandle<()>,
 }
@@ -55,18 +57,22 @@ impl Process {
             .kill_on_drop(true)
             .spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("its log is piped")?).lines();
+        let has_admin = toml.contains("[admin]");
         let ready = async {
-            let mut log = String::new();
-            while let Some(line) = lines.next_line().await? {
+            let (mut log, mut address, mut admin) = (String::new(), None, None);
+            while address.is_none() || (has_admin && admin.is_none()) {
+                let line = lines.next_line().await?.with_context(|| format!("the node ended at once:\n{log}"))?;
                 let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["message"] == "ready" {
-                    return Ok(entry["address"].as_str().context("`ready` says where")?.parse()?);
+                let said = || anyhow::Ok(entry["address"].as_str().context("it says where")?.parse::<SocketAddr>()?);
+                match entry["message"].as_str() {
+                    Some("ready") => address = Some(said()?),
+                    Some("admin API") => admin = Some(said()?),
+                    _ => log = log + &line + "\n",
                 }
-                log = log + &line + "\n";
             }
-            anyhow::bail!("the node ended at once:\n{log}")
+            anyhow::Ok((address.context("it is ready")?, admin))
         };
-        let address = timeout(START_TIMEOUT, ready).await.context("the node was not ready in time")??;
+        let (address, admin) = timeout(START_TIMEOUT, ready).await.context("the node was not ready in time")??;
         // a full pipe would stop the node; what it warns of is what a failing test wants to know
         let log = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -75,7 +81,23 @@ impl Process {
                 }
             }
         });
-        Ok(Self { address, child, log })
+        Ok(Self { address, admin, child, log })
+    }
+
+    /// Somebody who may deploy.
+    ///
+    /// # Errors
+    /// When it has no admin API.
+    pub fn operator(&self) -> anyhow::Result<Operator> {
+        Ok(Operator::of(self.admin.context("it has an admin API")?))
+    }
+
+    /// Its number.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("it has ended")
     }
 
     /// SIGKILL; returns when the process is no more.
