@@ -10,6 +10,8 @@ use scenarios::{Operator, Process, memory};
 
 /// How long old revisions may take until nothing of them is left.
 const SETTLING: Duration = Duration::from_secs(20);
+/// For how long what is resident is looked at.
+const SAMPLING: Duration = Duration::from_secs(3);
 /// How much more a node may have resident after many swaps, of what it had after some: what is promised, with what the
 /// allocator's moods come to in a short run.
 const GROWTH_MAX: f64 = 1.10;
@@ -28,13 +30,17 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Once the code that is mapped is that of the chain alone, or when it does not become less any more.
+    /// Once the code that is mapped is that of the chain alone, or does not become less any more. What is resident goes up
+    /// and down with every swap: it is the least of some seconds.
     pub async fn settled(node: &Process, operator: &Operator) -> anyhow::Result<Self> {
-        let deadline = Instant::now() + SETTLING;
+        let begun = Instant::now();
+        let mut least = u64::MAX;
         loop {
             let now = Self::now(node, operator).await?;
-            if now.code_mappings <= now.plugins || Instant::now() > deadline {
-                return Ok(now);
+            least = least.min(now.resident_kib);
+            let is_settled = now.code_mappings <= now.plugins && begun.elapsed() > SAMPLING;
+            if is_settled || begun.elapsed() > SETTLING {
+                return Ok(Self { resident_kib: least, ..now });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
