@@ -20,7 +20,7 @@ pub fn target() -> PathBuf {
 /// Writes the crate of a plugin into a folder. Its dependencies are those that this workspace has fetched already.
 pub fn new_crate(dir: &Path, name: &str, more: &[&str]) -> PathBuf {
     said(hubbub(dir, &[&["plugin", "new", name], more].concat()));
-    fs::copy(workspace().join("Cargo.lock"), dir.join(name).join("Cargo.lock")).unwrap();
+    fs::copy(workspace().join("Cargo.lock"), dir.join(name).join("Cargo.lock")).expect("it is copied");
     dir.join(name)
 }
 

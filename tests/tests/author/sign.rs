@@ -14,21 +14,21 @@ const CHECK: [&str; 5] = ["plugin", "check", "hello.wasm", "--config", "hub.toml
 
 /// A folder with a plugin and a key that a config trusts.
 fn folder() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    fs::copy(wasm("hello"), dir.path().join("hello.wasm")).unwrap();
+    let dir = tempfile::tempdir().expect("a folder is made");
+    fs::copy(wasm("hello"), dir.path().join("hello.wasm")).expect("it is copied");
     said(hubbub(dir.path(), &["plugin", "keygen", "--no-password"]));
     trust(dir.path(), "hubbub.pub");
     dir
 }
 
 fn trust(dir: &Path, public: &str) {
-    let file = fs::read_to_string(dir.join(public)).unwrap();
-    let key = file.lines().nth(1).unwrap();
+    let file = fs::read_to_string(dir.join(public)).expect("it is there");
+    let key = file.lines().nth(1).expect("it has a key");
     let config = format!(
         "[signatures]\ntrusted_keys = [\"{key}\"]\n[[plugin]]\nname = \"hello\"\nfile = \"hello.wasm\"\n\
          config = {{ greeting = \"Hi\" }}\n"
     );
-    fs::write(dir.join("hub.toml"), config).unwrap();
+    fs::write(dir.join("hub.toml"), config).expect("it is written");
 }
 
 #[test]
