@@ -21,7 +21,7 @@ run: plugins page
 	@echo "The smallest client: npm install --no-save socket.io-client && node examples/hello/client.mjs"
 	@echo "The load generator: target/debug/hubbub bench $(BROWSE) --namespace /rooms --connections 50 --rate 500 --duration 5"
 	@echo
-	target/debug/hubbub serve --config hub.toml
+	target/debug/hubbub serve --config hub.toml --dev
 
 plugins: toolchain
 	$(CARGO) build $(WASM) $(addprefix -p ,$(PLUGINS))
