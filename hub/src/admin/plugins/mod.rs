@@ -1,230 +1,33 @@
 //! Plugins: to put one into the chain, to set it, to take it out, and what is kept of it.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+mod said;
+
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::{IntoParams, ToSchema};
 
+use self::said::{Artifact, Place, PluginList, PluginView, PurgeQuery, Purged, PushByDigest, PushQuery, Reconnected};
+pub(super) use self::said::{ChangeQuery, Changed, ChangedAnswer, PluginName};
 use super::{
     Shared,
-    audit::Behind,
     auth::Caller,
     error::ApiError,
     extract::{Answer, Json, Param, Query, by, is_of_type, read_body, read_json},
 };
 use crate::{
-    config::{is_plugin_name, masked},
     registry::{Digest, Placed},
-    rollout::{By, Change, PluginStatus, Rolled, Uploaded},
+    rollout::{By, Change, Rolled, Uploaded},
 };
 
 /// The header that carries a signature: the text of a `.minisig` file in base64.
 const SIGNATURE_HEADER: &str = "hubbub-signature";
 const SIGNATURE_MAX_BYTES: usize = 4096;
 const COMPONENT: &str = "application/wasm";
-
-/// A plugin's name as `[[plugin]]` may have it, so that it is nothing else: no path, no markup.
-pub(super) struct PluginName(pub String);
-
-/// A text that is no plugin's name.
-pub(super) struct NoPluginName;
-
-impl fmt::Display for NoPluginName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a plugin's name of 1 to 64 lower-case letters, digits and `-`")
-    }
-}
-
-impl FromStr for PluginName {
-    type Err = NoPluginName;
-
-    fn from_str(text: &str) -> Result<Self, NoPluginName> {
-        if is_plugin_name(text) { Ok(Self(text.to_owned())) } else { Err(NoPluginName) }
-    }
-}
-
-/// A plugin in its place.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PluginView {
-    pub name: String,
-    pub version: String,
-    /// Of its file.
-    pub sha256: String,
-    pub enabled: bool,
-    /// The keys of its `[[plugin]]` as they were written; secrets are `***`.
-    #[schema(value_type = Object)]
-    pub settings: Value,
-    /// Instances that exist now, idle ones included.
-    pub live_instances: usize,
-    /// Machine code in memory.
-    pub code_bytes: usize,
-    /// Whether it is called: `closed`: yes; `quarantined`: it failed too often, and its policy decides without it; `probing`: one
-    /// event tries it. Null: it is off.
-    pub breaker: Option<&'static str>,
-}
-
-impl PluginView {
-    fn new(placed: &Placed, status: Option<&PluginStatus>) -> Self {
-        let written = placed.written.get("enabled").and_then(Value::as_bool).unwrap_or(true);
-        Self {
-            name: placed.name.clone(),
-            version: placed.version.clone(),
-            sha256: placed.sha256.to_string(),
-            enabled: status.map_or(written, |status| status.enabled),
-            settings: masked(&Value::Object(placed.written.clone())),
-            live_instances: status.map_or(0, |status| status.live_instances),
-            code_bytes: status.map_or(0, |status| status.code_bytes),
-            breaker: status.and_then(|status| status.breaker).map(|breaker| breaker.as_str()),
-        }
-    }
-}
-
-/// All plugins, in the order of the chain.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PluginList {
-    pub revision: u64,
-    pub items: Vec<PluginView>,
-}
-
-/// What a change of the chain led to.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Changed {
-    /// The revision in force.
-    pub revision: u64,
-    /// False: it was so already.
-    pub changed: bool,
-    /// Until all plugins were compiled.
-    pub compiled_ms: f64,
-    /// Until they had run their `init`.
-    pub prepared_ms: f64,
-    /// Until the chain was in force.
-    pub active_ms: f64,
-    /// The plugin that was meant, if it is still there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plugin: Option<PluginView>,
-}
-
-/// The answer to a change.
-pub(super) struct ChangedAnswer(Changed);
-
-impl IntoResponse for ChangedAnswer {
-    fn into_response(self) -> Response {
-        let behind = Behind(self.0.revision);
-        let mut response = Answer(self.0).into_response();
-        response.extensions_mut().insert(behind);
-        response
-    }
-}
-
-/// A component that was uploaded.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Artifact {
-    pub sha256: String,
-    /// As its manifest says.
-    pub name: String,
-    pub version: String,
-    pub size_bytes: u64,
-    pub hooks: Vec<String>,
-    /// Capabilities that it cannot do without.
-    pub needs: Vec<String>,
-}
-
-impl From<Uploaded> for Artifact {
-    fn from(uploaded: Uploaded) -> Self {
-        let texts = |words: Vec<&'static str>| words.into_iter().map(str::to_owned).collect();
-        Self {
-            sha256: uploaded.sha256.to_string(),
-            name: uploaded.name,
-            version: uploaded.version,
-            size_bytes: uploaded.size_bytes,
-            hooks: texts(uploaded.hooks),
-            needs: texts(uploaded.needs),
-        }
-    }
-}
-
-/// What the caller of a change may add.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ChangeQuery {
-    /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
-    base: Option<u64>,
-    /// For the history.
-    why: Option<String>,
-}
-
-impl ChangeQuery {
-    pub fn by(self, caller: &Caller, headers: &HeaderMap) -> Result<By, ApiError> {
-        by(caller, headers, self.base, self.why)
-    }
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PushQuery {
-    /// The plugin before which a new one is put; without it, at the end. One that is there keeps its place.
-    before: Option<String>,
-    /// JSON object with the keys of a `[[plugin]]`: namespaces, enabled, capabilities, policy, limits, config. What is not
-    /// said stays as it is.
-    settings: Option<String>,
-    /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
-    base: Option<u64>,
-    /// For the history.
-    why: Option<String>,
-}
-
-/// A push of a component that was uploaded before.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PushByDigest {
-    /// Of the component.
-    sha256: String,
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    settings: Map<String, Value>,
-    /// The plugin before which a new one is put.
-    #[serde(default)]
-    before: Option<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Place {
-    /// The plugin before which it is put; null: at the end.
-    before: Option<String>,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PurgeQuery {
-    /// Without one, all.
-    namespace: Option<String>,
-    /// Also while the plugin is in force, which then finds nothing of what it kept.
-    #[serde(default)]
-    force: bool,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Purged {
-    /// Keys that were taken away.
-    pub keys: u64,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Reconnected {
-    /// Sockets whose connections are being ended.
-    pub sockets: usize,
-}
 
 /// The plugins, in the order of the chain
 #[utoipa::path(get, path = "/v1/plugins", responses((status = 200, body = PluginList)))]
@@ -527,19 +330,4 @@ pub(super) async fn change(
 /// Milliseconds with three places.
 fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_never_a_path() {
-        for right in ["a", "chat-rooms", "x2", &"a".repeat(64)] {
-            assert!(right.parse::<PluginName>().is_ok(), "{right}");
-        }
-        for wrong in ["", ".", "..", "../x", "a/b", "A", "a.b", "a b", "a\0", "é", &"a".repeat(65)] {
-            assert!(wrong.parse::<PluginName>().is_err(), "{wrong}");
-        }
-    }
 }
