@@ -248,6 +248,7 @@ fn plugin_limits(limits: &Limits) -> Value {
 fn breaker(breaker: &breaker::Settings) -> Value {
     json!({
         "failures": breaker.failures,
+        "failing_percent": breaker.failing_percent,
         "window_ms": ms(breaker.window),
         "quarantine_ms": ms(breaker.quarantine),
         "quarantine_max_ms": ms(breaker.quarantine_max),

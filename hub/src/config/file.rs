@@ -556,6 +556,7 @@ fn breaker(parent: &Section<'_, '_>, base: &breaker::Settings) -> breaker::Setti
     let section = parent.section("breaker");
     let settings = breaker::Settings {
         failures: section.count("failures", 0..10_001, base.failures),
+        failing_percent: section.number("failing_percent", 0..101, base.failing_percent),
         window: section.duration("window_ms", 1..DAY_MS + 1, base.window),
         quarantine: section.duration("quarantine_ms", 1..DAY_MS + 1, base.quarantine),
         quarantine_max: section.duration("quarantine_max_ms", 1..DAY_MS + 1, base.quarantine_max),

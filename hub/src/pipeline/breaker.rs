@@ -16,6 +16,9 @@ use crate::seeing::logs::{Level, Voice};
 pub struct Settings {
     /// So many failures within the window open the breaker; 0: none ever do.
     pub failures: usize,
+    /// How many of a hundred calls in that time must have failed: one that works for most events is no danger, and who
+    /// finds an event that it fails on must not be able to turn it off.
+    pub failing_percent: u64,
     pub window: Duration,
     /// From the opening until the first probe. Each probe that fails doubles it for the next one.
     pub quarantine: Duration,
@@ -27,6 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             failures: 20,
+            failing_percent: 50,
             window: Duration::from_secs(10),
             quarantine: Duration::from_secs(30),
             quarantine_max: Duration::from_secs(600),
@@ -45,8 +49,8 @@ pub struct Breaker {
 }
 
 struct State {
-    /// When the last failures were; never more than open the breaker.
-    failed: VecDeque<Instant>,
+    /// When the last failures were, and how many calls there had been; never more than open the breaker.
+    failed: VecDeque<(Instant, u64)>,
     /// When the next probe is due, while it is open.
     until: Option<Instant>,
     is_probed: bool,
@@ -118,9 +122,9 @@ impl Breaker {
         }
     }
 
-    /// A call that was no probe failed.
-    pub fn failed(&self, now: Instant) {
-        let Settings { failures, window, .. } = self.settings;
+    /// A call that was no probe failed. `calls`: how many there were so far, this one included.
+    pub fn failed(&self, now: Instant, calls: u64) {
+        let Settings { failures, failing_percent, window, .. } = self.settings;
         if failures == 0 {
             return;
         }
@@ -132,17 +136,19 @@ impl Breaker {
         if state.failed.len() == failures {
             state.failed.pop_front();
         }
-        state.failed.push_back(now);
-        let first = state.failed.front().copied().unwrap_or(now);
-        if state.failed.len() == failures && now.saturating_duration_since(first) <= window {
+        state.failed.push_back((now, calls));
+        let (first, calls_before) = state.failed.front().copied().unwrap_or((now, calls));
+        let calls = calls.saturating_sub(calls_before) + 1;
+        let is_failing = failures as u64 * 100 >= failing_percent * calls;
+        if is_failing && state.failed.len() == failures && now.saturating_duration_since(first) <= window {
             self.open(&mut state, now);
             tracing::error!(
-                target: "alert", plugin = %self.voice.plugin(), version = %self.voice.version(), failures,
+                target: "alert", plugin = %self.voice.plugin(), version = %self.voice.version(), failures, calls,
                 window_ms = window.as_millis() as u64, quarantine_ms = state.quarantine.as_millis() as u64,
                 "plugin quarantined: it failed too often and is not called, its policy decides"
             );
             let text = format!(
-                "quarantined for {} ms: {failures} failures within {} ms",
+                "quarantined for {} ms: {failures} of {calls} calls failed within {} ms",
                 state.quarantine.as_millis(),
                 window.as_millis()
             );
@@ -219,10 +225,13 @@ impl Drop for Probe<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const SETTINGS: Settings = Settings {
         failures: 3,
+        failing_percent: 50,
         window: Duration::from_secs(10),
         quarantine: Duration::from_secs(30),
         quarantine_max: Duration::from_secs(100),
@@ -232,12 +241,13 @@ mod tests {
     struct Case {
         breaker: Breaker,
         now: Instant,
+        calls: Cell<u64>,
     }
 
     impl Case {
         fn new(settings: Settings) -> Self {
             let voice = Voice::new(Default::default(), "p".into(), "1.0.0".into());
-            Self { breaker: Breaker::new(voice, settings), now: Instant::now() }
+            Self { breaker: Breaker::new(voice, settings), now: Instant::now(), calls: Cell::new(0) }
         }
 
         fn pass(&mut self, seconds: u64) {
@@ -245,7 +255,15 @@ mod tests {
         }
 
         fn fail(&self, times: usize) {
-            (0..times).for_each(|_| self.breaker.failed(self.now));
+            for _ in 0..times {
+                self.work(1);
+                self.breaker.failed(self.now, self.calls.get());
+            }
+        }
+
+        /// Calls that do not fail.
+        fn work(&self, times: u64) {
+            self.calls.set(self.calls.get() + times);
         }
 
         #[track_caller]
@@ -290,6 +308,26 @@ mod tests {
         case.pass(10);
         case.fail(1);
         assert!(case.is_quarantined(), "the window's last moment belongs to it");
+    }
+
+    #[test]
+    fn one_that_works_for_most_events_stays() {
+        let case = Case::new(SETTINGS);
+        for _ in 0..100 {
+            case.fail(1);
+            case.work(3);
+        }
+        assert!(case.is_called());
+        case.fail(1);
+        case.work(1);
+        case.fail(2);
+        assert!(case.is_quarantined(), "three of the last four failed");
+        let any = Case::new(Settings { failing_percent: 0, ..SETTINGS });
+        for _ in 0..3 {
+            any.work(1000);
+            any.fail(1);
+        }
+        assert!(any.is_quarantined(), "however many did not");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    breaker::{Breaker, Turn},
+    breaker::Turn,
     call::{Acts, Call, Context, Event, Step, Verdict},
     chain::{Chain, Failure, FailureCause, Link, Policy},
     refusal::{Code, Refusal},
@@ -298,7 +298,7 @@ impl<'a> Transaction<'a> {
         let cause = outcome.as_ref().err().map(|failure| &failure.cause);
         let verdict = seen(cause, &call.acts);
         link.meter.called(kind, now - began, verdict);
-        settle(&link.breaker, turn, cause, now);
+        settle(link, turn, cause, now);
         if outcome.is_ok() && call.acts.verdict == Verdict::Pass {
             call.apply_change();
         }
@@ -501,11 +501,11 @@ fn seen(failed: Option<&FailureCause>, acts: &Acts) -> Seen {
 }
 
 /// Tells a plugin's breaker what came of a call. What was not the plugin's fault counts neither for nor against it.
-fn settle(breaker: &Breaker, turn: Turn<'_>, failed: Option<&FailureCause>, now: Instant) {
+fn settle(link: &Link, turn: Turn<'_>, failed: Option<&FailureCause>, now: Instant) {
     match (turn, failed) {
         (Turn::Probe(probe), None) => probe.worked(),
         (Turn::Probe(probe), Some(cause)) if cause.is_plugins_own() => probe.failed(now),
-        (Turn::Call, Some(cause)) if cause.is_plugins_own() => breaker.failed(now),
+        (Turn::Call, Some(cause)) if cause.is_plugins_own() => link.breaker.failed(now, link.meter.calls()),
         _ => {}
     }
 }

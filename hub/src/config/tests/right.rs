@@ -140,6 +140,7 @@ instance_wait_ms = 27
 
 [plugin.breaker]
 failures = 28
+failing_percent = 32
 window_ms = 29
 quarantine_ms = 30
 
@@ -264,7 +265,7 @@ fn every_key_of_a_plugin_counts() {
     assert_eq!(counts, [131_072, 23, 24, 0, 25, 26]);
     let breaker = &rooms.breaker;
     let times = [breaker.window, breaker.quarantine, breaker.quarantine_max].map(|time| time.as_millis());
-    assert_eq!((breaker.failures, times), (28, [29, 30, 31_000]));
+    assert_eq!((breaker.failures, breaker.failing_percent, times), (28, 32, [29, 30, 31_000]));
     let expected = r#"{"deep":{"size":-3},"since":"1979-05-27T07:32:00Z","words":["a",1,2.5,true]}"#;
     assert_eq!(rooms.config.to_string(), expected);
 

@@ -83,6 +83,11 @@ impl PluginMeter {
         }
     }
 
+    /// Calls that have ended, of all hooks.
+    pub fn calls(&self) -> u64 {
+        self.hooks().map(|(_, hook)| hook.timed.times().count()).sum()
+    }
+
     /// It was not called, because it is in quarantine.
     pub fn passed_over(&self, kind: Kind) {
         self.hook(kind).timed.count(QUARANTINED);
@@ -94,7 +99,7 @@ impl PluginMeter {
     }
 
     fn hooks(&self) -> impl Iterator<Item = (&'static str, &Hook)> {
-        Kind::ALL.into_iter().filter_map(|kind| Some((kind.hook(), self.hooks[kind as usize].get()?)))
+        Kind::ALL.into_iter().filter_map(move |kind| Some((kind.hook(), self.hooks[kind as usize].get()?)))
     }
 }
 
