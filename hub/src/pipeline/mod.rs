@@ -154,11 +154,10 @@ impl Pipeline {
         ack: Option<i64>,
         runs_order: bool,
     ) -> Decision {
-        let began = Instant::now();
         let events = &self.seeing.metrics.events;
         let (chain, revision) = self.chains.of(namespace);
         let mut recording = self.seeing.tracer.begin(|| Start {
-            began,
+            began: Instant::now(),
             time_ms: now_ms(),
             revision,
             namespace: namespace.clone(),
@@ -180,15 +179,22 @@ impl Pipeline {
         };
         let root = Root { kind: event.kind, name: event.name.clone(), ack };
         let mut tries = 1;
+        let mut began = None;
         loop {
-            let transaction = Transaction::new(&chain, self.limits, context.clone(), event.clone(), events);
+            let (context, event) = (context.clone(), event.clone());
+            let now = Instant::now();
+            let began = *began.get_or_insert(now);
+            let transaction = Transaction::new(&chain, self.limits, context, event, events, now);
             let mut performed = transaction.recorded(recording.take()).run().await;
             recording = performed.recording.take();
             let changes = std::mem::take(&mut performed.changes);
             let mut writes = None;
+            let mut ended = performed.ended;
             if !changes.is_empty() {
                 let ack = performed.ack.clone().unwrap_or_else(default_ack);
-                match self.store.prepare(changes.into_writes(&ack)).await {
+                let prepared = self.store.prepare(changes.into_writes(&ack)).await;
+                ended = Instant::now();
+                match prepared {
                     Ok(prepared) => writes = Some(prepared),
                     Err(StoreError::Conflict) if tries < TRIES_MAX => {
                         tries += 1;
@@ -199,12 +205,12 @@ impl Pipeline {
                         tracing::warn!(hook = root.kind.hook(), tries, %error, "an event's writes were not performed");
                         // a fact is performed all the same, and a refusal is one already
                         if !root.kind.is_fact() && performed.refusal.is_none() {
-                            performed = Performed::refused(not_written(&error));
+                            performed = Performed::refused(not_written(&error), ended);
                         }
                     }
                 }
             }
-            events.decided(root.kind, performed.outcome(), began.elapsed());
+            events.decided(root.kind, performed.outcome(), ended - began);
             let outcome = performed.outcome();
             let mut decision = root.decide(namespace, subject, performed, writes);
             decision.told = recording.map(|recording| self.told(*recording, &decision, subject, outcome, tries));

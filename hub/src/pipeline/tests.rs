@@ -213,7 +213,7 @@ fn perform(chain: &Chain, rooms: &[&str], event: Event) -> Performed {
         draft: Draft::new(Arc::new(LocalStore::in_memory(store::Limits::default()))),
     };
     let limits = Limits { chain_timeout: Duration::from_secs(60), rooms_per_socket_max: 4, effects_max: EFFECTS_MAX };
-    now(Transaction::new(chain, limits, context, event, &Events::default()).run())
+    now(Transaction::new(chain, limits, context, event, &Events::default(), Instant::now()).run())
 }
 
 fn tags(effects: &[Effect]) -> Vec<Text> {

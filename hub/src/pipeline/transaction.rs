@@ -93,6 +93,8 @@ pub struct Performed {
     /// What is to be written to the store; after a refusal: what the rejecting call wants kept.
     pub changes: Changes,
     pub recording: Option<Box<Recording>>,
+    /// When the last call had ended.
+    pub ended: Instant,
 }
 
 impl Performed {
@@ -106,7 +108,7 @@ impl Performed {
     }
 
     /// Nothing but a refusal.
-    pub fn refused(refusal: Refusal) -> Self {
+    pub fn refused(refusal: Refusal, ended: Instant) -> Self {
         Self {
             effects: Vec::new(),
             ack: None,
@@ -117,6 +119,7 @@ impl Performed {
             identity: None,
             changes: Changes::default(),
             recording: None,
+            ended,
         }
     }
 }
@@ -131,9 +134,15 @@ enum End {
 type Walk<'b> = Pin<Box<dyn Future<Output = Result<(), Undone>> + Send + 'b>>;
 
 impl<'a> Transaction<'a> {
-    /// A transaction for a root event, which begins now. `events` counts what is raised.
-    pub fn new(chain: &'a Chain, limits: Limits, context: Context, root: Event, events: &'a Events) -> Self {
-        let clock = Instant::now();
+    /// A transaction for a root event that begins at `clock`, which is now. `events` counts what is raised.
+    pub fn new(
+        chain: &'a Chain,
+        limits: Limits,
+        context: Context,
+        root: Event,
+        events: &'a Events,
+        clock: Instant,
+    ) -> Self {
         Self {
             chain,
             events,
@@ -165,7 +174,7 @@ impl<'a> Transaction<'a> {
             Ok(end) => end,
             Err(Undone { refusal, notices, changes }) => {
                 let (changes, recording) = (*changes, self.recording);
-                return Performed { effects: notices, changes, recording, ..Performed::refused(refusal) };
+                return Performed { effects: notices, changes, recording, ..Performed::refused(refusal, self.clock) };
             }
         };
         let is_swallowed = end == End::Swallowed;
@@ -176,9 +185,9 @@ impl<'a> Transaction<'a> {
             && self.context().draft.changes.is_empty();
         let refusal = unhandled.then(|| Refusal::new(Code::Unhandled, "no plugin handles this event"));
         let Call { context: Context { joined, identity, draft, .. }, .. } = *self.take_call();
-        let Self { effects, ack, message, recording, .. } = self;
+        let Self { effects, ack, message, recording, clock: ended, .. } = self;
         let changes = draft.changes;
-        Performed { effects, ack, message, refusal, is_swallowed, joined, identity, changes, recording }
+        Performed { effects, ack, message, refusal, is_swallowed, joined, identity, changes, recording, ended }
     }
 
     /// A disconnect is the last event: before it, one leave for each room, in the order of joining.
