@@ -187,7 +187,7 @@ fn wrong_flags_and_variables_end_with_2() {
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(expected), "{stderr}");
     };
-    check(hubbub(&["serv"]), "similar subcommand exists: 'serve'");
+    check(hubbub(&["serv"]), "similar subcommands exist: 'dev', 'user', 'serve'");
     check(hubbub(&["serve", "--lissten", "x"]), "'--listen'");
     check(hubbub(&["serve", "--workers", "0"]), "expected a whole number from 1 to 1024");
     let mut command = hubbub(&["serve"]);
