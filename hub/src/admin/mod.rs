@@ -1,6 +1,6 @@
 //! The operators' API: JSON over HTTP, on a listener of its own.
 //!
-//! Who may do what is decided in one place, before a call is looked at any further: [`routes`] names each call with the
+//! Who may do what is decided in one place, before a call is looked at any further: `routes` names each call with the
 //! role that it needs. The document at `/openapi.json` is made of the same table.
 
 mod audit;

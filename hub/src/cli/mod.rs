@@ -91,7 +91,7 @@ enum ConfigCommand {
 }
 
 /// Runs the command that the process was started with. Errors are one line each on standard error; the exit code is 2
-/// when the command line or the config is wrong, 1 for everything else that fails; [`remote::EXIT_CODES`] has more.
+/// when the command line or the config is wrong, 1 for everything else that fails; `hubbub plugin --help` has more.
 pub fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Serve(args) => return serve::run(args),

@@ -17,7 +17,11 @@ const TAG_BYTES: usize = 32;
 const SUFFIX: &str = "code";
 
 /// The secret of this node's cache.
-pub struct CacheKey([u8; KEY_BYTES]);
+pub struct CacheKey {
+    secret: [u8; KEY_BYTES],
+    /// Nothing was ever sealed with it.
+    is_new: bool,
+}
 
 impl CacheKey {
     /// A key of this process: what it caches is of no use to the next one.
@@ -25,9 +29,9 @@ impl CacheKey {
     /// # Errors
     /// When the system has no randomness.
     pub fn random() -> io::Result<Self> {
-        let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key).map_err(io::Error::other)?;
-        Ok(Self(key))
+        let mut secret = [0; KEY_BYTES];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        Ok(Self { secret, is_new: true })
     }
 
     /// Reads a key's file, or makes one.
@@ -43,15 +47,15 @@ impl CacheKey {
                     return Err(wrong(format!("others may read it (mode {mode:o}): chmod 600")));
                 }
                 let found = bytes.len();
-                let key = bytes.try_into().map_err(|_| {
+                let secret = bytes.try_into().map_err(|_| {
                     wrong(format!("it has {found} bytes, a key has {KEY_BYTES}: remove it and another one is made"))
                 })?;
-                Ok(Self(key))
+                Ok(Self { secret, is_new: false })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let key = Self::random()?;
                 let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-                out.write_all(&key.0)?;
+                out.write_all(&key.secret)?;
                 out.sync_all()?;
                 Ok(key)
             }
@@ -60,7 +64,7 @@ impl CacheKey {
     }
 
     fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a MAC takes keys of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("a MAC takes keys of any length");
         // the name is in it, so that no file stands for another
         mac.update(&(name.len() as u64).to_be_bytes());
         mac.update(name.as_bytes());
@@ -77,13 +81,30 @@ pub struct CodeCache {
 }
 
 impl CodeCache {
-    /// `max_bytes`: of all files together; beyond it those that were used longest ago go.
+    /// `max_bytes`: of all files together; beyond it those that were used longest ago go. With a new key all of them do: it
+    /// seals none.
     ///
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(dir: PathBuf, key: CacheKey, max_bytes: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        Ok(Self { dir, key, max_bytes })
+        let cache = Self { dir, key, max_bytes };
+        if cache.key.is_new {
+            cache.files().into_iter().for_each(|(_, _, path)| cache.remove(&path));
+        }
+        Ok(cache)
+    }
+
+    /// All files with their sizes, those that were used longest ago first.
+    fn files(&self) -> Vec<(SystemTime, u64, PathBuf)> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let file = |entry: fs::DirEntry| {
+            let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((meta.modified().ok()?, meta.len(), entry.path()))
+        };
+        let mut files: Vec<_> = entries.filter_map(file).collect();
+        files.sort();
+        files
     }
 
     /// The code that was put under a name, exactly as it was put.
@@ -142,15 +163,7 @@ impl CodeCache {
 
     /// Makes room; `kept` stays.
     fn trim(&self, kept: &Path) {
-        let Ok(entries) = fs::read_dir(&self.dir) else { return };
-        let mut files: Vec<_> = entries
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let meta = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-                Some((meta.modified().ok()?, meta.len(), entry.path()))
-            })
-            .collect();
-        files.sort();
+        let files = self.files();
         let mut used: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
         for (_, bytes, path) in files {
             if used <= self.max_bytes {
@@ -174,7 +187,7 @@ mod tests {
     }
 
     fn key(byte: u8) -> CacheKey {
-        CacheKey([byte; KEY_BYTES])
+        CacheKey { secret: [byte; KEY_BYTES], is_new: false }
     }
 
     #[test]
@@ -217,6 +230,15 @@ mod tests {
     }
 
     #[test]
+    fn a_new_key_begins_with_an_empty_folder() {
+        let dir = TempDir::new().unwrap();
+        let first = cache(&dir, key(1), 1 << 20);
+        first.put("one", b"code");
+        let _ = cache(&dir, CacheKey::random().unwrap(), 1 << 20);
+        assert!(!first.path("one").exists());
+    }
+
+    #[test]
     fn what_was_used_longest_ago_makes_room() {
         let dir = TempDir::new().unwrap();
         let cache = cache(&dir, key(1), 300);
@@ -237,7 +259,7 @@ mod tests {
         let file = dir.path().join("node.key");
         let made = CacheKey::open(&file).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(CacheKey::open(&file).unwrap().0, made.0);
+        assert_eq!(CacheKey::open(&file).unwrap().secret, made.secret);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         let text = |file: &Path| CacheKey::open(file).err().unwrap().to_string();
         assert_eq!(text(&file), "others may read it (mode 640): chmod 600");

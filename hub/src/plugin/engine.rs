@@ -35,8 +35,8 @@ use crate::{
 
 /// Memory of an idle instance that stays mapped, so that the next one starts without page faults.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
-/// How much less important compiling is than serving.
-const COMPILER_NICE: i32 = 15;
+/// How much less important compiling is than serving: about a third of a share, so that on a busy node a push still ends.
+const COMPILER_NICE: i32 = 5;
 
 /// What all plugins of a node share.
 #[derive(Clone, Debug)]

@@ -86,7 +86,7 @@ pub struct Timed {
 /// What a histogram holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// How many took at most as long as each of [`BOUNDS`] and longer than the one before; last those beyond.
+    /// How many took at most as long as each of `BOUNDS` and longer than the one before; last those beyond.
     pub buckets: [u64; BUCKETS],
     pub sum: Duration,
 }
