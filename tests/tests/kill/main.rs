@@ -44,6 +44,8 @@ config = { events_max = 1_000_000, password_tries_max = 1000, history_max = 1_00
 name = "chat-archive"
 file = "{wasm:chat-rooms}"
 capabilities = ["store"]
+# a whole page of history, with the host's own work in a build for debugging
+limits = { cpu_ms = 100 }
 config = { part = "archive", history_max = 1_000_000 }
 "#;
 
