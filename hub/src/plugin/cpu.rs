@@ -11,11 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// How often a running guest is looked at.
 pub const TICK: Duration = Duration::from_millis(1);
-/// What one look counts at most: a guest that waited in between shares its thread's time with others.
-const LOOK_MAX: Duration = Duration::from_millis(2);
-
 /// Counts the time of one call after the other. A call's first tick is taken for a whole one, whenever in it the call
-/// began; from then on the clock of the thread counts, which stands still while other threads have the CPU.
+/// began; from then on the clock of the thread counts, which stands still while other threads have the CPU. No tick counts
+/// more than one: a guest that waited in between shared its thread's time with others, and a virtual machine that was put
+/// aside did not.
 pub struct CpuTime {
     call: u64,
     used: Duration,
@@ -42,7 +41,7 @@ impl CpuTime {
     pub fn tick(&mut self) -> Result<(), Duration> {
         self.used += match self.resumed.lock().take() {
             Some((call, same, since)) if call == self.call && same == thread::current().id() => {
-                now().saturating_sub(since).min(LOOK_MAX)
+                now().saturating_sub(since).min(TICK)
             }
             _ => TICK,
         };

@@ -38,6 +38,8 @@ capabilities = ["identity", "credentials"]
 name = "chat-rooms"
 file = "{wasm:chat-rooms}"
 capabilities = ["store"]
+# a password is hashed slowly, on purpose
+limits = { cpu_ms = 100 }
 config = { events_max = 1_000_000, password_tries_max = 1000, history_max = 1_000_000 }
 
 [[plugin]]
