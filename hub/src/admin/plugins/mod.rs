@@ -311,9 +311,7 @@ pub(super) async fn change(
     plugin: Option<&str>,
 ) -> Result<ChangedAnswer, ApiError> {
     let is_of_settings = matches!(change, Change::Push { .. } | Change::Configure { .. });
-    let rollout = shared.parts.rollout.clone();
-    let applied = tokio::spawn(async move { rollout.apply(change, by).await });
-    let applied = applied.await.map_err(|_| ApiError::internal("the change failed; the chain is what it was"))?;
+    let applied = shared.parts.rollout.apply(change, by).await;
     let rolled = applied.map_err(if is_of_settings { ApiError::of_settings } else { ApiError::from })?;
     let Rolled { revision, changed, compiled_in, prepared_in, active_in } = rolled;
     let placed = plugin.and_then(|name| revision.plugins.iter().find(|placed| placed.name == name));

@@ -61,19 +61,15 @@ impl Page {
 impl Family<'_> {
     /// A whole number.
     pub fn count(&mut self, labels: Labels<'_>, value: u64) {
-        formatting::write_metric_line::<&str, _>(
-            self.text,
-            self.name,
-            None,
-            &set(self.name, labels),
-            None,
-            value,
-            None,
-        );
+        self.line(labels, value);
     }
 
     /// Any number.
     pub fn number(&mut self, labels: Labels<'_>, value: f64) {
+        self.line(labels, value);
+    }
+
+    fn line(&mut self, labels: Labels<'_>, value: impl std::fmt::Display) {
         formatting::write_metric_line::<&str, _>(
             self.text,
             self.name,
