@@ -30,15 +30,16 @@ pub struct Process {
     log: JoinHandle<()>,
 }
 
-/// The binary, built as it is for `make run`; that is quick when nothing changed.
+/// The binary, built as the scenario itself is, in debug or in release; that is quick when nothing changed.
 pub fn binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        let (profile, folder) = if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
         let mut cargo = std::process::Command::new(env!("CARGO"));
-        let status = cargo.current_dir(workspace()).args(["build", "--quiet", "--workspace", "--bins"]).status();
-        assert!(status.expect("cargo runs").success(), "the node does not build");
+        cargo.current_dir(workspace()).args(["build", "--quiet", "--workspace", "--bins", "--profile", profile]);
+        assert!(cargo.status().expect("cargo runs").success(), "the node does not build");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        target.join("debug/hubbub")
+        target.join(folder).join("hubbub")
     })
 }
 
