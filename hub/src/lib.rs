@@ -20,4 +20,4 @@ pub mod seeing;
 pub mod signature;
 pub mod store;
 
-pub use run::{Listeners, load_plugin, run, run_seen};
+pub use run::{Inside, Listeners, load_plugin, run, run_seen};

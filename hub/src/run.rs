@@ -19,7 +19,7 @@ use tower_http::services::ServeDir;
 use crate::{
     admin,
     bus::MemoryBus,
-    config::{Config, PluginConfig},
+    config::{self, Config, PluginConfig},
     delivery::{Delivery, LogLimits, RetainedLimits},
     gateway::{
         socketio::{self, PacketLimits, SocketIo},
@@ -37,9 +37,6 @@ use crate::{
     seeing::{Seeing, audit::Audit},
     store::{LocalStore, Store},
 };
-
-/// The audit log's files together.
-const AUDIT_MAX_BYTES: u64 = 16 << 20;
 
 /// Where a node listens.
 pub struct Listeners {
@@ -70,27 +67,16 @@ pub async fn run(
     listeners: impl Into<Listeners>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    run_seen(config, listeners, Seeing::default(), shutdown).await
+    let seeing = Seeing::new(config.admin.followers_max, config.admin.plugin_logs);
+    run_seen(config, listeners, seeing, shutdown, |_| ()).await
 }
 
-/// The same for who looks on: `seeing` is told of all that happens.
+/// The same for who looks on: `seeing` is told of all that happens, and `tell` is called when the node has started and
+/// serves from now on.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_seen(
-    config: Config,
-    listeners: impl Into<Listeners>,
-    seeing: Seeing,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
-    run_with(config, listeners, seeing, shutdown, |_| ()).await
-}
-
-/// The same; `tell` is called when the node has started and serves from now on.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_with(
     config: Config,
     listeners: impl Into<Listeners>,
     seeing: Seeing,
@@ -157,7 +143,7 @@ pub async fn run_with(
         store: store.clone(),
         transport: transport.clone(),
         seeing: seeing.clone(),
-        audit: Audit::new(config.server.data_dir.as_deref(), AUDIT_MAX_BYTES),
+        audit: Audit::new(config.server.data_dir.as_deref(), config.admin.audit_max_bytes),
         ready: ready.clone(),
     };
     let admin = serve_admin(&config, admin_listener, parts)?;
@@ -279,8 +265,8 @@ fn engine(config: &Config) -> anyhow::Result<Engine> {
 
 /// Plugins' files and the chain's revisions: in `registry` of the data folder, or for this process only.
 fn open_registry(config: &Config) -> anyhow::Result<Arc<dyn Registry>> {
-    let limits =
-        registry::Limits { artifacts_max_bytes: config.registry.artifacts_max_bytes, ..registry::Limits::default() };
+    let config::Registry { artifacts_max_bytes, revisions_max, reset: _ } = config.registry;
+    let limits = registry::Limits { artifacts_max_bytes, revisions_max, ..registry::Limits::default() };
     match &config.server.data_dir {
         Some(dir) => Ok(Arc::new(LocalRegistry::open(&dir.join("registry"), limits).context("server.data_dir")?)),
         None => Ok(Arc::new(MemoryRegistry::new(limits))),

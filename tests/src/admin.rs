@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use hub::registry::Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
@@ -17,6 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Tokens of tests, one for each role.
 pub const DEPLOY: &str = "deploy-token-of-a-test";
 pub const READ: &str = "read-token-of-a-test";
+
+/// The header that carries the text of a signature in base64.
+pub const SIGNATURE: &str = "hubbub-signature";
 
 /// The lines of `hub.toml` for an admin API on a free port, with both tokens.
 pub fn admin_toml() -> String {
@@ -97,6 +100,26 @@ impl Admin {
     pub async fn push(&self, name: &str, query: &str, component: &[u8]) -> anyhow::Result<Answer> {
         let path = format!("/v1/plugins/{name}{query}");
         self.call("POST", &path, &[("content-type", "application/wasm")], component).await
+    }
+
+    /// A component and then, by its digest, where it is put and with which settings; what refuses the first is the answer.
+    pub async fn push_with(
+        &self,
+        name: &str,
+        query: &str,
+        component: &[u8],
+        signature: Option<&str>,
+        settings: &Value,
+    ) -> anyhow::Result<Answer> {
+        let sha256 = Digest::of(component).to_string();
+        let mut headers = vec![("content-type", "application/wasm")];
+        headers.extend(signature.map(|text| (SIGNATURE, text)));
+        let uploaded = self.call("PUT", &format!("/v1/artifacts/{sha256}"), &headers, component).await?;
+        if uploaded.status != 200 {
+            return Ok(uploaded);
+        }
+        let by_digest = json!({ "sha256": sha256, "settings": settings });
+        self.send("POST", &format!("/v1/plugins/{name}{query}"), by_digest).await
     }
 
     /// Any call.

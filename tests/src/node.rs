@@ -75,7 +75,7 @@ impl Node {
             let _ = stopped.await;
         };
         let listeners = Listeners { clients, admin: admin_listener };
-        let mut task = tokio::spawn(hub::run_seen(config, listeners, seeing.clone(), shutdown));
+        let mut task = tokio::spawn(hub::run_seen(config, listeners, seeing.clone(), shutdown, |_| ()));
         tokio::select! {
             ended = &mut task => {
                 ended.context("the node panicked")??;

@@ -4,12 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use form_urlencoded::byte_serialize;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, Answer, DEPLOY};
-
-const COMPONENT: (&str, &str) = ("content-type", "application/wasm");
+use crate::admin::{Admin, Answer, DEPLOY, SIGNATURE};
 
 /// Somebody who may deploy on one node, whose `hub.toml` has [`crate::admin::admin_toml`].
 #[derive(Clone, Debug)]
@@ -47,17 +44,13 @@ impl Operator {
         settings: Value,
         signature: Option<&str>,
     ) -> anyhow::Result<Answer> {
-        let mut headers = vec![COMPONENT];
         let signature = signature.map(|text| BASE64_STANDARD.encode(text));
-        headers.extend(signature.as_deref().map(|text| ("hubbub-signature", text)));
-        let query = match settings {
-            Value::Null => String::new(),
-            settings => {
-                let settings = settings.to_string();
-                format!("?settings={}", byte_serialize(settings.as_bytes()).collect::<String>())
-            }
-        };
-        self.admin.call("POST", &format!("/v1/plugins/{name}{query}"), &headers, component).await
+        if !settings.is_null() {
+            return self.admin.push_with(name, "", component, signature.as_deref(), &settings).await;
+        }
+        let mut headers = vec![("content-type", "application/wasm")];
+        headers.extend(signature.as_deref().map(|text| (SIGNATURE, text)));
+        self.admin.call("POST", &format!("/v1/plugins/{name}"), &headers, component).await
     }
 
     /// Replaces a plugin's config.

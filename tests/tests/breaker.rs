@@ -2,15 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use scenarios::{Client, Node, log::Log};
+use anyhow::Context;
+use scenarios::{Client, Node, Operator, admin::admin_toml, log::Log, operator::good};
 use serde_json::{Value, json};
 
 /// From the opening to the first probe: longer than a slow machine needs for the events that come within.
 const QUARANTINE: Duration = Duration::from_millis(1500);
 
 async fn node(name: &str, policy: &str) -> Node {
-    let ms = QUARANTINE.as_millis();
-    Node::start(&format!(
+    Node::start(&toml(name, policy, QUARANTINE)).await
+}
+
+/// With `rooms` before it.
+fn toml(name: &str, policy: &str, quarantine: Duration) -> String {
+    let ms = quarantine.as_millis();
+    format!(
         r#"
 [[plugin]]
 name = "rooms"
@@ -22,8 +28,7 @@ file = "{{wasm:hostile}}"
 policy = "{policy}"
 breaker = {{ failures = 3, window_ms = 600000, quarantine_ms = {ms} }}
 "#
-    ))
-    .await
+    )
 }
 
 fn failed() -> Value {
@@ -96,6 +101,47 @@ async fn events_go_past_a_quarantined_plugin_that_may_be_skipped() -> anyhow::Re
     log.line_with(&["plugin quarantined", "plugin=skippable "]).await;
     assert_eq!(ann.ask("fine", Value::Null).await?["error"]["code"], "unhandled", "it is not asked");
     assert_eq!(ann.ask("join", json!({ "room": "tea" })).await?["ok"], true, "the others are");
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_others_leaves_the_quarantine_and_one_of_itself_ends_it() -> anyhow::Result<()> {
+    let long = Duration::from_secs(600);
+    let node = Node::start(&(admin_toml() + &toml("changing", "reject", long))).await;
+    let operator = Operator::of(node.admin.expect("it has an admin API"));
+    let patch = async |name: &str, settings: Value| {
+        good(operator.admin().send("PATCH", &format!("/v1/plugins/{name}"), settings).await?)
+    };
+    let breaker = async || anyhow::Ok(operator.get("/v1/plugins/changing").await?["breaker"].clone());
+    let mut ann = Client::connect(node.address, "/", Value::Null).await?;
+    for _ in 0..3 {
+        assert_eq!(ann.ask("panic", Value::Null).await?, failed());
+    }
+    assert_eq!(breaker().await?, "quarantined");
+
+    assert_eq!(patch("rooms", json!({ "policy": "skip" })).await?["changed"], true);
+    assert_eq!(breaker().await?, "quarantined");
+    assert_eq!(ann.ask("fine", Value::Null).await?, failed());
+
+    assert_eq!(patch("changing", json!({ "policy": "skip" })).await?["changed"], true);
+    assert_eq!(breaker().await?, "closed");
+    assert_eq!(ann.ask("fine", Value::Null).await?, "fine");
+
+    // so much memory stays with an instance for as long as it lives
+    let memory = async || {
+        let page = operator.admin().get("/metrics").await?.text;
+        let line = page.lines().find(|line| line.starts_with("hubbub_plugin_memory_bytes{plugin=\"changing\""));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        value.with_context(|| format!("no such figure in\n{page}"))
+    };
+    const MIB: f64 = 1024.0 * 1024.0;
+    assert_eq!(ann.ask("memory", json!(8)).await?, 8);
+    assert!(memory().await? >= 8.0 * MIB);
+    assert_eq!(patch("changing", json!({ "policy": "reject" })).await?["changed"], true);
+    assert!(memory().await? >= 8.0 * MIB, "a change of policy alone leaves its instances");
+    assert_eq!(patch("changing", json!({ "limits": { "wall_ms": 900 } })).await?["changed"], true);
+    assert!(memory().await? < 8.0 * MIB, "one of limits makes new ones");
     node.stop().await;
     Ok(())
 }

@@ -80,7 +80,7 @@ fn every_component_is_what_its_source_says() {
 #[tokio::test]
 async fn a_component_that_stands_twice_is_compiled_once() -> anyhow::Result<()> {
     let engine = Engine::new(&EngineSettings::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let artifact = |package| anyhow::Ok(Artifact::parse(std::fs::read(wasm(package))?)?);
+    let artifact = |package| anyhow::Ok(Arc::new(Artifact::parse(std::fs::read(wasm(package))?)?));
     let first = engine.compile(artifact("pass")?, "first").await?;
     assert!(Arc::ptr_eq(&first, &engine.compile(artifact("pass")?, "second").await?));
     assert!(!Arc::ptr_eq(&first, &engine.compile(artifact("stamp")?, "another").await?));

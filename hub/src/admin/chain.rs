@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::HeaderMap};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Shared,
-    auth::Caller,
     diff::{Difference, differences},
     error::ApiError,
-    extract::{Answer, Json, Param, Query},
-    plugins::{ChangeQuery, Changed, ChangedAnswer, change},
+    extract::{Answer, ChangeQuery, Changing, Json, Param, Query},
+    plugins::{Changed, ChangedAnswer},
 };
 use crate::{
     config::masked,
@@ -192,15 +191,8 @@ pub(super) async fn chain_diff(
     request_body = Target,
     responses((status = 200, body = Changed))
 )]
-pub(super) async fn roll_back(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
-    Json(target): Json<Target>,
-) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Rollback { revision: target.revision }, by, None).await
+pub(super) async fn roll_back(changing: Changing, Json(target): Json<Target>) -> Result<ChangedAnswer, ApiError> {
+    changing.make(Change::Rollback { revision: target.revision }, None).await
 }
 
 impl Shared {

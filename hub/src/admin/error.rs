@@ -145,6 +145,7 @@ impl From<RolloutError> for ApiError {
             RolloutError::Conflict { current, .. } => Self::behind(current, text),
             RolloutError::NotFound(_) => Self::not_found(text),
             RolloutError::Invalid(_) => Self::invalid(text),
+            RolloutError::File(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "artifact", text),
             RolloutError::Refused(refused) => {
                 let code = match refused {
                     LoadError::Artifact { .. } => "artifact",
@@ -166,6 +167,7 @@ impl From<RegistryError> for ApiError {
         let text = error.to_string();
         match error {
             RegistryError::Conflict { current } => Self::behind(current, text),
+            RegistryError::Missing(_) => Self::not_found(text),
             RegistryError::Limit { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit", text),
             RegistryError::Damaged(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", text),
             RegistryError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text),

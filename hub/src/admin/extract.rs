@@ -10,11 +10,15 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
-use super::{Shared, auth::Caller, error::ApiError};
-use crate::{config::Admin, rollout::By};
+use super::{Shared, auth::Caller, error::ApiError, plugins::ChangedAnswer};
+use crate::{
+    config::Admin,
+    rollout::{By, Change},
+};
 
 /// Of the text that says why a change was made.
 const WHY_MAX_BYTES: usize = 1000;
@@ -140,23 +144,60 @@ pub(super) async fn read_body(
     timeout(settings.body_timeout, read).await.unwrap_or_else(|_| Err(ApiError::too_slow("body_timeout_ms")))
 }
 
-/// Who changes what, why, and what it was made for: `base` in the query or `If-Match: "N"`.
-pub(super) fn by(caller: &Caller, headers: &HeaderMap, base: Option<u64>, why: Option<String>) -> Result<By, ApiError> {
-    let why = why.unwrap_or_default();
-    if why.len() > WHY_MAX_BYTES {
-        return Err(ApiError::invalid(format!("why: allowed are {WHY_MAX_BYTES} bytes")));
+/// What the caller of a change may add.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangeQuery {
+    /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
+    pub base: Option<u64>,
+    /// For the history.
+    pub why: Option<String>,
+}
+
+impl ChangeQuery {
+    /// Who makes the change, why, and what it is made for: `base` in the query or `If-Match: "N"`.
+    pub fn by(self, caller: &Caller, headers: &HeaderMap) -> Result<By, ApiError> {
+        let why = self.why.unwrap_or_default();
+        if why.len() > WHY_MAX_BYTES {
+            return Err(ApiError::invalid(format!("why: allowed are {WHY_MAX_BYTES} bytes")));
+        }
+        let matched = match headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim()) {
+            None | Some("*") => None,
+            Some(text) => {
+                let number =
+                    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text).parse().ok();
+                Some(number.ok_or_else(|| ApiError::invalid("If-Match: expected a revision's number, as in \"7\""))?)
+            }
+        };
+        match (self.base, matched) {
+            (Some(base), Some(matched)) if base != matched => {
+                Err(ApiError::invalid("base and If-Match name different revisions: leave out one"))
+            }
+            (base, _) => Ok(By { who: caller.name.to_string(), why, base: base.or(matched) }),
+        }
     }
-    let matched = match headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default().trim()) {
-        None | Some("*") => None,
-        Some(text) => {
-            let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text).parse().ok();
-            Some(number.ok_or_else(|| ApiError::invalid("If-Match: expected a revision's number, as in \"7\""))?)
-        }
-    };
-    match (base, matched) {
-        (Some(base), Some(matched)) if base != matched => {
-            Err(ApiError::invalid("base and If-Match name different revisions: leave out one"))
-        }
-        _ => Ok(By { who: caller.name.to_string(), why, base: base.or(matched) }),
+}
+
+/// A call that changes the chain: where, and who makes it why.
+pub(super) struct Changing {
+    shared: Arc<Shared>,
+    by: By,
+}
+
+impl FromRequestParts<Arc<Shared>> for Changing {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, shared).await?;
+        let Query(query) = Query::<ChangeQuery>::from_request_parts(parts, shared).await?;
+        Ok(Self { shared: shared.clone(), by: query.by(&caller, &parts.headers)? })
+    }
+}
+
+impl Changing {
+    /// Makes the change; `plugin` is shown with the answer.
+    pub async fn make(self, change: Change, plugin: Option<&str>) -> Result<ChangedAnswer, ApiError> {
+        self.shared.change(change, self.by, plugin).await
     }
 }

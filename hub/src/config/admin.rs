@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::registry::Digest;
+use crate::{registry::Digest, seeing::logs};
 
 /// `[admin]`.
 #[derive(Clone, Debug)]
@@ -23,6 +23,12 @@ pub struct Admin {
     pub body_max_bytes: usize,
     /// For a body to arrive whole.
     pub body_timeout: Duration,
+    /// Of the audit log on the disk, its older half included.
+    pub audit_max_bytes: u64,
+    /// Of each plugin.
+    pub plugin_logs: logs::Limits,
+    /// Who may follow plugins' lines at once, and as many who may follow events.
+    pub followers_max: usize,
     /// Items of one page.
     pub page_max: usize,
     /// Sockets that one publish may await acks of.
@@ -76,6 +82,9 @@ impl Default for Admin {
             upload_max_bytes: 64 << 20,
             body_max_bytes: 1 << 20,
             body_timeout: Duration::from_secs(60),
+            audit_max_bytes: 16 << 20,
+            plugin_logs: logs::Limits::default(),
+            followers_max: 16,
             page_max: 1000,
             asks_max: 1000,
             ask_timeout_max: Duration::from_secs(30),

@@ -40,7 +40,10 @@ pub fn effective(config: &Config) -> Value {
             "limits": plugin_limits(&config.plugin_defaults.limits),
             "breaker": breaker(&config.plugin_defaults.breaker),
         },
-        "registry": { "artifacts_max_bytes": registry.artifacts_max_bytes },
+        "registry": {
+            "artifacts_max_bytes": registry.artifacts_max_bytes,
+            "revisions_max": registry.revisions_max,
+        },
         "log": { "level": log.level, "format": format },
         "admin": admin(config),
     });
@@ -204,6 +207,10 @@ fn admin(config: &Config) -> Value {
         "upload_max_bytes": admin.upload_max_bytes,
         "body_max_bytes": admin.body_max_bytes,
         "body_timeout_ms": ms(admin.body_timeout),
+        "audit_max_bytes": admin.audit_max_bytes,
+        "plugin_log_lines_max": admin.plugin_logs.lines_max,
+        "plugin_log_max_bytes": admin.plugin_logs.max_bytes,
+        "followers_max": admin.followers_max,
         "page_max": admin.page_max,
         "asks_max": admin.asks_max,
         "ask_timeout_max_ms": ms(admin.ask_timeout_max),

@@ -163,6 +163,8 @@ pub struct Engine {
 pub struct Registry {
     /// Of all plugins' files together.
     pub artifacts_max_bytes: u64,
+    /// Of the chain, as far as a rollback can go.
+    pub revisions_max: u64,
     /// Whether the file's plugins are taken in place of the chain that the registry has: a flag's matter.
     pub reset: bool,
 }

@@ -1,5 +1,6 @@
 //! A plugin's file: what it is and what it wants, read before anything of it is compiled or runs.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload, Validator};
@@ -50,7 +51,7 @@ impl Default for Subscriptions {
 /// A file that may be compiled: a well-formed component whose imports the hub knows.
 #[derive(Clone, Debug)]
 pub struct Artifact {
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     pub sha256: String,
     pub manifest: Manifest,
     /// Top-level imports, as the file names them.
@@ -87,7 +88,8 @@ pub enum ArtifactError {
 
 impl Artifact {
     /// Reads and checks a plugin's file. Nothing is compiled.
-    pub fn parse(bytes: Vec<u8>) -> Result<Self, ArtifactError> {
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, ArtifactError> {
+        let bytes = bytes.into();
         if bytes.len() > FILE_MAX_BYTES {
             return Err(ArtifactError::TooLarge { bytes: bytes.len() });
         }
@@ -233,8 +235,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(bytes: impl Into<Vec<u8>>, expect: &str) {
-        assert_eq!(Artifact::parse(bytes.into()).expect_err("a refusal").to_string(), expect);
+    fn check(bytes: impl Into<Bytes>, expect: &str) {
+        assert_eq!(Artifact::parse(bytes).expect_err("a refusal").to_string(), expect);
     }
 
     fn component(text: &str) -> Vec<u8> {
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_no_component_is_refused_with_what_would_be_right() {
-        check(*b"#!/bin/sh\n", "not WebAssembly: the file starts with `#!/bin/s`, a component with `\\0asm`");
+        check(&b"#!/bin/sh\n"[..], "not WebAssembly: the file starts with `#!/bin/s`, a component with `\\0asm`");
         check("", "not WebAssembly: the file starts with ``, a component with `\\0asm`");
         check(
             component("(module)"),

@@ -10,6 +10,7 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::process::setpriority_process;
@@ -134,9 +135,9 @@ impl Engine {
     }
 
     /// From a file's bytes to a plugin that has run its `init` once. Compiles on threads of its own.
-    pub async fn load(&self, bytes: Vec<u8>, settings: Settings) -> Result<WasmPlugin, LoadError> {
+    pub async fn load(&self, bytes: impl Into<Bytes>, settings: Settings) -> Result<WasmPlugin, LoadError> {
         let artifact = self.check(bytes, &settings)?;
-        let code = self.compile(artifact, &settings.name).await?;
+        let code = self.compile(Arc::new(artifact), &settings.name).await?;
         self.start(code, settings).await
     }
 
@@ -168,7 +169,7 @@ impl Engine {
     }
 
     /// What can be said of a file before anything of it is compiled.
-    pub fn check(&self, bytes: Vec<u8>, settings: &Settings) -> Result<Artifact, LoadError> {
+    pub fn check(&self, bytes: impl Into<Bytes>, settings: &Settings) -> Result<Artifact, LoadError> {
         let plugin = || settings.name.to_string();
         let artifact = Artifact::parse(bytes).map_err(|source| LoadError::Artifact { plugin: plugin(), source })?;
         granted(&artifact.needs, settings)?;
@@ -177,7 +178,7 @@ impl Engine {
 
     /// Machine code, and the proof that every import fits. Takes hundreds of milliseconds, unless a plugin of the same
     /// file is there or the cache has it. `name` is for errors.
-    pub async fn compile(&self, artifact: Artifact, name: &str) -> Result<Arc<Code>, LoadError> {
+    pub async fn compile(&self, artifact: Arc<Artifact>, name: &str) -> Result<Arc<Code>, LoadError> {
         if let Some(code) = self.code(&artifact.sha256) {
             return Ok(code);
         }

@@ -6,7 +6,7 @@ use super::names::Names;
 use crate::event::Text;
 
 /// A plugin's place in the config.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// As the operator calls it; unique.
     pub name: Text,
@@ -51,7 +51,7 @@ impl fmt::Display for Capability {
 }
 
 /// Limits of one plugin. What passes one ends the call with a failure that names limit, used and allowed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Time on the CPU in one call, looked at every millisecond.
     pub cpu: Duration,

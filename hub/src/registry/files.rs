@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use rustix::{
@@ -23,6 +24,13 @@ const FOLDER_MODE: u32 = 0o700;
 /// One folder. Who writes takes care that nobody else writes the same file at the same time.
 pub(super) struct Folder {
     path: PathBuf,
+}
+
+/// A file of a folder.
+pub(super) struct FoundFile {
+    pub name: String,
+    pub size_bytes: u64,
+    pub modified: SystemTime,
 }
 
 /// What becomes of a file that is there already.
@@ -55,7 +63,7 @@ impl Folder {
 
     /// Takes away what a killed process has not finished.
     pub(super) fn sweep(&self) -> Result<(), RegistryError> {
-        for (name, _) in self.files()? {
+        for FoundFile { name, .. } in self.files()? {
             if name.ends_with(UNFINISHED) {
                 self.remove(&name)?;
             }
@@ -63,8 +71,7 @@ impl Folder {
         Ok(())
     }
 
-    /// The names of all files, with their sizes.
-    pub(super) fn files(&self) -> Result<Vec<(String, u64)>, RegistryError> {
+    pub(super) fn files(&self) -> Result<Vec<FoundFile>, RegistryError> {
         let listed = || {
             let mut files = Vec::new();
             for entry in fs::read_dir(&self.path)? {
@@ -72,7 +79,8 @@ impl Folder {
                 match entry.metadata() {
                     Ok(metadata) if metadata.is_file() => {
                         // a name that is no text is none of ours
-                        files.extend(entry.file_name().into_string().ok().map(|name| (name, metadata.len())));
+                        let Ok(name) = entry.file_name().into_string() else { continue };
+                        files.push(FoundFile { name, size_bytes: metadata.len(), modified: metadata.modified()? });
                     }
                     Ok(_) => {}
                     // removed meanwhile
@@ -83,6 +91,11 @@ impl Folder {
             Ok(files)
         };
         listed().map_err(|error| cannot("list", &self.path, &error))
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn has(&self, name: &str) -> Result<bool, RegistryError> {
+        self.path(name).try_exists().map_err(|error| cannot("look for", &self.path(name), &error))
     }
 
     /// What a file holds; `None`: there is none.

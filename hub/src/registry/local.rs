@@ -4,21 +4,29 @@
 //! |---|---|
 //! | `artifacts/SHA256.wasm` | a plugin |
 //! | `artifacts/SHA256.minisig` | its signature, as the minisign tool writes and reads it |
-//! | `revisions/NUMBER.json` | a revision, with a check of its own; the highest number is the head |
+//! | `revisions/NUMBER.json` | a revision, with a check of its own; the highest number is the head, the lowest the oldest that is kept |
 //! | `lock` | locked while a process has the registry |
 //!
 //! Signatures have no check beside themselves: whoever demands one verifies it, and a signature that was taken away or
 //! altered is none.
 
-use std::{collections::BTreeMap, fs::File, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+    ops::RangeInclusive,
+    path::Path,
+    sync::Arc,
+    time::UNIX_EPOCH,
+};
 
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    Artifact, ArtifactInfo, Digest, Doing, Limits, Proposal, Registry, RegistryError, Revision, SIGNATURE_MAX_BYTES,
-    files::{Folder, Placing},
+    Artifact, ArtifactInfo, Digest, Doing, Limits, Proposal, PutFile, Registry, RegistryError, Revision,
+    files::{Folder, FoundFile, Placing},
     kept,
 };
+use crate::signature::SIGNATURE_MAX_BYTES;
 
 /// A registry in a folder of its own, which no other process has at the same time.
 ///
@@ -33,10 +41,17 @@ struct Shared {
     revisions: Folder,
     /// Whoever holds it changes artifacts.
     puts: Mutex<()>,
-    /// Whoever holds it makes the next revision.
+    /// Whoever holds it makes the next revision, or forgets files that none names. Taken after `puts`.
     commits: Mutex<()>,
-    head: RwLock<Option<Revision>>,
+    history: RwLock<History>,
     _lock: File,
+}
+
+/// The revisions that are kept.
+struct History {
+    head: Option<Revision>,
+    /// The number of the oldest one; 1 when there is none.
+    oldest: u64,
 }
 
 impl LocalRegistry {
@@ -52,9 +67,9 @@ impl LocalRegistry {
         artifacts.sweep()?;
         revisions.sweep()?;
         sweep_signatures(&artifacts)?;
-        let head = RwLock::new(read_head(&revisions)?);
+        let history = RwLock::new(History::read(&revisions)?);
         let (puts, commits) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { limits, artifacts, revisions, puts, commits, head, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { limits, artifacts, revisions, puts, commits, history, _lock: lock }) })
     }
 
     /// File work beside the runtime's workers.
@@ -83,26 +98,20 @@ impl Registry for LocalRegistry {
         self.blocking(Shared::artifacts)
     }
 
-    fn forget(&self, sha256: Digest) -> Doing<'_, ()> {
-        self.blocking(move |shared| shared.forget(sha256))
-    }
-
     fn head(&self) -> Doing<'_, Option<Revision>> {
-        Box::pin(async { Ok(self.shared.head.read().clone()) })
+        Box::pin(async { Ok(self.shared.history.read().head.clone()) })
     }
 
     fn revision(&self, number: u64) -> Doing<'_, Option<Revision>> {
-        self.blocking(move |shared| {
-            let exists = (1..=shared.head_number()).contains(&number);
-            exists.then(|| read_revision(&shared.revisions, number)).transpose()
-        })
+        self.blocking(move |shared| shared.revision(number))
     }
 
     fn history(&self, before: Option<u64>, limit: usize) -> Doing<'_, Vec<Revision>> {
         self.blocking(move |shared| {
-            let behind_last = before.unwrap_or(u64::MAX).min(shared.head_number() + 1);
-            let numbers = (1..behind_last).rev().take(limit);
-            numbers.map(|number| read_revision(&shared.revisions, number)).collect()
+            let kept = shared.kept();
+            let behind_last = before.unwrap_or(u64::MAX).min(kept.end() + 1);
+            let numbers = (*kept.start()..behind_last).rev().take(limit);
+            numbers.map_while(|number| shared.revision(number).transpose()).collect()
         })
     }
 
@@ -119,8 +128,7 @@ impl Shared {
         // a damaged file is no file: putting it again mends it
         let kept = self.artifacts.read(&wasm(sha256))?;
         if kept.is_none_or(|kept| Digest::of(&kept) != sha256) {
-            let others = self.artifacts()?.into_iter().filter(|other| other.sha256 != sha256);
-            self.limits.check_artifacts(others.map(|other| other.size_bytes).sum(), &artifact.bytes)?;
+            self.make_room(sha256, artifact.bytes.len() as u64)?;
             self.artifacts.write(&wasm(sha256), &artifact.bytes, Placing::Replacing)?;
         }
         if let Some(signature) = &artifact.signature {
@@ -156,36 +164,97 @@ impl Shared {
         })
     }
 
+    /// So that a file of this size may be put.
+    fn make_room(&self, sha256: Digest, size_bytes: u64) -> Result<(), RegistryError> {
+        let put_file = |file: FoundFile| {
+            let put = file.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            Some(PutFile { sha256: digest_of(&file.name, WASM)?, size_bytes: file.size_bytes, put })
+        };
+        let others = self.artifacts.files()?.into_iter().filter_map(put_file).filter(|other| other.sha256 != sha256);
+        // what is forgotten here is not named by a revision that comes in between
+        let _turn = self.commits.lock();
+        for forgotten in self.limits.make_room(size_bytes, others.collect(), || self.named())? {
+            tracing::info!(sha256 = %forgotten, "a plugin's file that no revision names makes room for another");
+            // a signature alone is swept at the next start; a file alone would be one that was never signed
+            self.artifacts.remove(&wasm(forgotten))?;
+            self.artifacts.remove(&minisig(forgotten))?;
+        }
+        Ok(())
+    }
+
+    /// What the kept revisions name. A damaged one cannot come into force again and names nothing.
+    fn named(&self) -> Result<HashSet<Digest>, RegistryError> {
+        let mut named = HashSet::new();
+        for number in self.kept() {
+            match self.revision(number) {
+                Ok(revision) => {
+                    named.extend(revision.into_iter().flat_map(|it| it.plugins).map(|plugin| plugin.sha256))
+                }
+                Err(RegistryError::Damaged(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(named)
+    }
+
     fn artifacts(&self) -> Result<Vec<ArtifactInfo>, RegistryError> {
-        let sizes: BTreeMap<String, u64> = self.artifacts.files()?.into_iter().collect();
+        let files = self.artifacts.files()?.into_iter();
+        let sizes: BTreeMap<String, u64> = files.map(|file| (file.name, file.size_bytes)).collect();
         let files = sizes.iter().filter_map(|(name, size)| Some((digest_of(name, WASM)?, *size)));
         let info =
             |(sha256, size_bytes)| ArtifactInfo { sha256, size_bytes, signed: sizes.contains_key(&minisig(sha256)) };
         Ok(files.map(info).collect())
     }
 
-    fn forget(&self, sha256: Digest) -> Result<(), RegistryError> {
-        let _turn = self.puts.lock();
-        // a signature alone is swept at the next start; a file alone would be one that was never signed
-        self.artifacts.remove(&wasm(sha256))?;
-        self.artifacts.remove(&minisig(sha256))
+    /// The numbers of the revisions that are kept.
+    fn kept(&self) -> RangeInclusive<u64> {
+        let history = self.history.read();
+        history.oldest..=history.number()
     }
 
-    fn head_number(&self) -> u64 {
-        self.head.read().as_ref().map_or(0, |head| head.number)
+    fn revision(&self, number: u64) -> Result<Option<Revision>, RegistryError> {
+        if !self.kept().contains(&number) {
+            return Ok(None);
+        }
+        let read = read_revision(&self.revisions, number);
+        // it may have been forgotten meanwhile
+        if self.kept().contains(&number) { read.map(Some) } else { Ok(None) }
     }
 
     fn commit(&self, base: u64, proposal: Proposal) -> Result<Revision, RegistryError> {
         let _turn = self.commits.lock();
-        let current = self.head_number();
+        let current = self.history.read().number();
         if current != base {
             return Err(RegistryError::Conflict { current });
+        }
+        for plugin in &proposal.plugins {
+            if !self.artifacts.has(&wasm(plugin.sha256))? {
+                return Err(RegistryError::Missing(plugin.sha256));
+            }
         }
         let revision = proposal.into_revision(base + 1);
         let kept = kept::encode(&revision, self.limits.revision_max_bytes)?;
         self.revisions.write(&json(revision.number), &kept, Placing::New)?;
-        *self.head.write() = Some(revision.clone());
+        self.history.write().head = Some(revision.clone());
+        self.forget_oldest();
         Ok(revision)
+    }
+
+    /// Of more revisions than are kept, the first: one after the other, so that a kill leaves no gap.
+    fn forget_oldest(&self) {
+        while self.kept().count() as u64 > self.limits.revisions_max.max(1) {
+            let oldest = {
+                let mut history = self.history.write();
+                history.oldest += 1;
+                history.oldest - 1
+            };
+            if let Err(error) = self.revisions.remove(&json(oldest)) {
+                // the commit stands; the next one tries again
+                tracing::warn!(%error, revision = oldest, "an old revision of the chain is not forgotten");
+                self.history.write().oldest = oldest;
+                return;
+            }
+        }
     }
 }
 
@@ -218,7 +287,7 @@ fn number_of(name: &str) -> Option<u64> {
 
 /// Takes away signatures whose files are gone: a forgetting that was cut short.
 fn sweep_signatures(artifacts: &Folder) -> Result<(), RegistryError> {
-    for (name, _) in artifacts.files()? {
+    for FoundFile { name, .. } in artifacts.files()? {
         if let Some(sha256) = digest_of(&name, MINISIG)
             && artifacts.read(&wasm(sha256))?.is_none()
         {
@@ -228,31 +297,40 @@ fn sweep_signatures(artifacts: &Folder) -> Result<(), RegistryError> {
     Ok(())
 }
 
-/// The revision of the highest number, when it is whole and none before it is missing.
-fn read_head(revisions: &Folder) -> Result<Option<Revision>, RegistryError> {
-    let mut numbers: Vec<u64> = revisions.files()?.iter().filter_map(|(name, _)| number_of(name)).collect();
-    numbers.sort_unstable();
-    let missing = (1..).zip(&numbers).find_map(|(expected, number)| (expected != *number).then_some(expected));
-    if let Some(missing) = missing {
-        let path = revisions.path(&json(missing));
-        return Err(RegistryError::Damaged(format!(
-            "`{}` is missing, and there are later ones: restore it from a backup, or {} by moving all later ones away",
-            path.display(),
-            go_on_before(missing)
-        )));
-    }
-    numbers.last().map(|last| read_revision(revisions, *last)).transpose().map_err(|error| match error {
-        RegistryError::Damaged(what) => {
-            RegistryError::Damaged(format!("{what}; or {} by moving it away", go_on_before(numbers.len() as u64)))
+impl History {
+    /// When the revision of the highest number is whole and none is missing between the lowest and it.
+    fn read(revisions: &Folder) -> Result<Self, RegistryError> {
+        let mut numbers: Vec<u64> = revisions.files()?.iter().filter_map(|file| number_of(&file.name)).collect();
+        numbers.sort_unstable();
+        let (Some(&oldest), Some(&last)) = (numbers.first(), numbers.last()) else {
+            return Ok(Self { head: None, oldest: 1 });
+        };
+        let missing = (oldest..).zip(&numbers).find_map(|(expected, number)| (expected != *number).then_some(expected));
+        if let Some(missing) = missing {
+            let path = revisions.path(&json(missing));
+            return Err(RegistryError::Damaged(format!(
+                "`{}` is missing, and there are later ones: restore it from a backup, or go on with revision {} by moving \
+                 all later ones away",
+                path.display(),
+                missing - 1
+            )));
         }
-        other => other,
-    })
-}
+        match read_revision(revisions, last) {
+            Ok(head) => Ok(Self { head: Some(head), oldest }),
+            Err(RegistryError::Damaged(what)) => {
+                let go_on = match last == oldest {
+                    true => "begin anew".to_owned(),
+                    false => format!("go on with revision {}", last - 1),
+                };
+                Err(RegistryError::Damaged(format!("{what}; or {go_on} by moving it away")))
+            }
+            Err(other) => Err(other),
+        }
+    }
 
-fn go_on_before(number: u64) -> String {
-    match number {
-        0 | 1 => "begin anew".into(),
-        _ => format!("go on with revision {}", number - 1),
+    /// The head's; 0: there is none.
+    fn number(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.number)
     }
 }
 

@@ -1,16 +1,17 @@
 //! The registry of a node without a folder: it ends with the process.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use parking_lot::Mutex;
 
-use super::{Artifact, ArtifactInfo, Digest, Doing, Limits, Proposal, Registry, RegistryError, Revision, kept};
+use super::{
+    Artifact, ArtifactInfo, Digest, Doing, Limits, Proposal, PutFile, Registry, RegistryError, Revision, kept,
+};
 
-/// Revisions are kept up to here, as nothing of them outlives the process; then the oldest are forgotten.
+/// Revisions are kept up to here too, as they are in memory; then the oldest are forgotten.
 const HISTORY_MAX_BYTES: usize = 32 << 20;
 
-/// A registry that ends with the process. Of a long history the oldest revisions are forgotten: there is none of such a
-/// number any more, and history ends before it.
+/// A registry that ends with the process.
 pub struct MemoryRegistry {
     limits: Limits,
     state: Mutex<State>,
@@ -18,12 +19,19 @@ pub struct MemoryRegistry {
 
 #[derive(Default)]
 struct State {
-    artifacts: BTreeMap<Digest, Artifact>,
+    artifacts: BTreeMap<Digest, Put>,
+    puts: u128,
     /// As they would be kept on a disk: so they take little.
     revisions: VecDeque<Box<[u8]>>,
     revisions_bytes: usize,
     /// The number of the last one.
     head: u64,
+}
+
+struct Put {
+    artifact: Artifact,
+    /// Which put it was.
+    put: u128,
 }
 
 impl MemoryRegistry {
@@ -34,13 +42,22 @@ impl MemoryRegistry {
 
     fn put_now(&self, sha256: Digest, artifact: Artifact) -> Result<Digest, RegistryError> {
         let mut state = self.state.lock();
-        if let Some(kept) = state.artifacts.get_mut(&sha256) {
+        if let Some(Put { artifact: kept, .. }) = state.artifacts.get_mut(&sha256) {
             kept.signature = artifact.signature.or_else(|| kept.signature.take());
             kept.bytes = artifact.bytes;
         } else {
-            let others = state.artifacts.values().map(|other| other.bytes.len() as u64).sum();
-            self.limits.check_artifacts(others, &artifact.bytes)?;
-            state.artifacts.insert(sha256, artifact);
+            let others = state.artifacts.iter().map(|(sha256, other)| PutFile {
+                sha256: *sha256,
+                size_bytes: other.artifact.bytes.len() as u64,
+                put: other.put,
+            });
+            let size_bytes = artifact.bytes.len() as u64;
+            for forgotten in self.limits.make_room(size_bytes, others.collect(), || Ok(state.named()))? {
+                state.artifacts.remove(&forgotten);
+            }
+            state.puts += 1;
+            let put = state.puts;
+            state.artifacts.insert(sha256, Put { artifact, put });
         }
         Ok(sha256)
     }
@@ -50,12 +67,18 @@ impl MemoryRegistry {
         if state.head != base {
             return Err(RegistryError::Conflict { current: state.head });
         }
+        if let Some(missing) = proposal.plugins.iter().find(|plugin| !state.artifacts.contains_key(&plugin.sha256)) {
+            return Err(RegistryError::Missing(missing.sha256));
+        }
         let revision = proposal.into_revision(base + 1);
         let kept = kept::encode(&revision, self.limits.revision_max_bytes)?;
         state.head = revision.number;
         state.revisions_bytes += kept.len();
         state.revisions.push_back(kept.into());
-        while state.revisions_bytes > HISTORY_MAX_BYTES && state.revisions.len() > 1 {
+        let revisions_max = self.limits.revisions_max.max(1);
+        while state.revisions.len() as u64 > revisions_max
+            || (state.revisions_bytes > HISTORY_MAX_BYTES && state.revisions.len() > 1)
+        {
             state.revisions_bytes -= state.revisions.pop_front().map_or(0, |oldest| oldest.len());
         }
         Ok(revision)
@@ -64,11 +87,18 @@ impl MemoryRegistry {
     /// What a test does behind its back.
     #[cfg(test)]
     pub(super) fn change(&self, sha256: Digest, change: impl FnOnce(&mut Artifact)) {
-        change(self.state.lock().artifacts.get_mut(&sha256).expect("a test changes what there is"));
+        change(&mut self.state.lock().artifacts.get_mut(&sha256).expect("a test changes what there is").artifact);
     }
 }
 
 impl State {
+    /// What the kept revisions name.
+    fn named(&self) -> HashSet<Digest> {
+        let oldest = self.head + 1 - self.revisions.len() as u64;
+        let revisions = (oldest..=self.head).filter_map(|number| self.revision(number).ok()?);
+        revisions.flat_map(|revision| revision.plugins).map(|plugin| plugin.sha256).collect()
+    }
+
     fn revision(&self, number: u64) -> Result<Option<Revision>, RegistryError> {
         let behind = self.head.checked_sub(number).and_then(|behind| usize::try_from(behind).ok());
         let at = behind.and_then(|behind| self.revisions.len().checked_sub(behind + 1));
@@ -89,7 +119,7 @@ impl Registry for MemoryRegistry {
 
     fn artifact(&self, sha256: Digest) -> Doing<'_, Option<Artifact>> {
         Box::pin(async move {
-            let kept = self.state.lock().artifacts.get(&sha256).cloned();
+            let kept = self.state.lock().artifacts.get(&sha256).map(|kept| kept.artifact.clone());
             let Some(artifact) = kept else { return Ok(None) };
             if digest(artifact.bytes.clone()).await? != sha256 {
                 return Err(RegistryError::Damaged(format!("{sha256} is not the file that was put: put it again")));
@@ -100,19 +130,12 @@ impl Registry for MemoryRegistry {
 
     fn artifacts(&self) -> Doing<'_, Vec<ArtifactInfo>> {
         Box::pin(async {
-            let info = |(sha256, artifact): (&Digest, &Artifact)| ArtifactInfo {
+            let info = |(sha256, Put { artifact, .. }): (&Digest, &Put)| ArtifactInfo {
                 sha256: *sha256,
                 size_bytes: artifact.bytes.len() as u64,
                 signed: artifact.signature.is_some(),
             };
             Ok(self.state.lock().artifacts.iter().map(info).collect())
-        })
-    }
-
-    fn forget(&self, sha256: Digest) -> Doing<'_, ()> {
-        Box::pin(async move {
-            self.state.lock().artifacts.remove(&sha256);
-            Ok(())
         })
     }
 

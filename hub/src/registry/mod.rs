@@ -8,17 +8,14 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::pin::Pin;
+use std::{collections::HashSet, pin::Pin};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{digest::Digest, local::LocalRegistry, memory::MemoryRegistry};
-use crate::event::now_ms;
-
-/// The text of a signature. Its two comments are most of it; those of the minisign tool have at most 9 kB.
-pub const SIGNATURE_MAX_BYTES: usize = 16 << 10;
+use crate::{event::now_ms, signature::SIGNATURE_MAX_BYTES};
 
 /// A plugin in its place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,23 +92,54 @@ pub struct Limits {
     pub artifacts_max_bytes: u64,
     /// One revision as it is kept.
     pub revision_max_bytes: usize,
+    /// Revisions that are kept, at least one. With the next one the oldest is forgotten.
+    pub revisions_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { artifacts_max_bytes: 2 << 30, revision_max_bytes: 4 << 20 }
+        Self { artifacts_max_bytes: 2 << 30, revision_max_bytes: 4 << 20, revisions_max: 1000 }
     }
 }
 
 impl Limits {
-    /// Whether a file fits beside the others.
-    fn check_artifacts(&self, others_bytes: u64, file: &[u8]) -> Result<(), RegistryError> {
-        let (used, allowed) = (others_bytes.saturating_add(file.len() as u64), self.artifacts_max_bytes);
+    /// Which files have to be forgotten so that one of `size_bytes` fits beside the others: as few as can be, those that
+    /// were put first, and none that is `named`.
+    fn make_room(
+        &self,
+        size_bytes: u64,
+        mut others: Vec<PutFile>,
+        named: impl FnOnce() -> Result<HashSet<Digest>, RegistryError>,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        let allowed = self.artifacts_max_bytes;
+        let mut used = others.iter().map(|other| other.size_bytes).sum::<u64>().saturating_add(size_bytes);
+        if used <= allowed {
+            return Ok(Vec::new());
+        }
+        let named = named()?;
+        others.retain(|other| !named.contains(&other.sha256));
+        others.sort_unstable_by_key(|other| other.put);
+        let mut forgotten = Vec::new();
+        for other in others {
+            if used <= allowed {
+                break;
+            }
+            used -= other.size_bytes;
+            forgotten.push(other.sha256);
+        }
         if used > allowed {
             return Err(RegistryError::Limit { limit: "artifacts_max_bytes", used, allowed });
         }
-        Ok(())
+        Ok(forgotten)
     }
+}
+
+/// A file among those that may have to make room.
+struct PutFile {
+    sha256: Digest,
+    size_bytes: u64,
+    /// The less, the earlier it was put.
+    put: u128,
 }
 
 /// Why something was not read or kept. Nothing was changed.
@@ -120,6 +148,9 @@ pub enum RegistryError {
     /// Another revision came in between.
     #[error("the chain is at revision {current} by now")]
     Conflict { current: u64 },
+    /// A revision would name a file that is not there.
+    #[error("plugin file {0} is not in the registry: push it again")]
+    Missing(Digest),
     #[error("{limit} exceeded: used {used}, allowed {allowed}")]
     Limit { limit: &'static str, used: u64, allowed: u64 },
     /// What is kept is not what was put: its digest or its form is wrong.
@@ -136,9 +167,12 @@ pub type Doing<'a, T> = Pin<Box<dyn Future<Output = Result<T, RegistryError>> + 
 ///
 /// Promises: what was put or committed when its future was ready is there for ever, also when the process is killed or
 /// the machine stops; a kill at any moment leaves the last committed revision whole; revisions have one order without
-/// gaps; an artifact is given back exactly as it was put, or `Damaged`.
+/// gaps; an artifact is given back exactly as it was put, or `Damaged`. Two things are forgotten: the oldest revision when
+/// there are [`Limits::revisions_max`] and a next one is made, and artifacts that no kept revision names when another one
+/// needs their room. What a kept revision names is there.
 pub trait Registry: Send + Sync {
     /// Keeps a file. The same again changes nothing, except that a signature is added where there was none or another.
+    /// When there is no room for it, files that no revision names make some, the oldest first.
     fn put(&self, artifact: Artifact) -> Doing<'_, Digest>;
 
     /// A file, its digest checked again.
@@ -147,18 +181,15 @@ pub trait Registry: Send + Sync {
     /// All of them, by digest.
     fn artifacts(&self) -> Doing<'_, Vec<ArtifactInfo>>;
 
-    /// Forgets an artifact. Whether a revision names it is the caller's matter.
-    fn forget(&self, sha256: Digest) -> Doing<'_, ()>;
-
     /// The last revision; `None`: there was none yet.
     fn head(&self) -> Doing<'_, Option<Revision>>;
 
-    /// A revision by its number.
+    /// A revision by its number; `None`: there was none yet, or it is forgotten.
     fn revision(&self, number: u64) -> Doing<'_, Option<Revision>>;
 
     /// Up to `limit` revisions below `before`, the newest first; `None`: from the head on.
     fn history(&self, before: Option<u64>, limit: usize) -> Doing<'_, Vec<Revision>>;
 
-    /// Makes the next revision, if the head is still `base` (0: there is none).
+    /// Makes the next revision, if the head is still `base` (0: there is none) and every file that it names is there.
     fn commit(&self, base: u64, proposal: Proposal) -> Doing<'_, Revision>;
 }

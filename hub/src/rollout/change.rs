@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::RolloutError;
+use super::{RolloutError, Uploaded};
 use crate::registry::{Digest, Placed};
 
 /// What an operator wants.
@@ -12,7 +12,7 @@ pub enum Change {
     /// where `written` says nothing; else at the end. `before`: in front of the plugin of that name.
     Push {
         name: String,
-        sha256: Digest,
+        file: Pushed,
         written: Map<String, Value>,
         before: Option<String>,
     },
@@ -34,10 +34,32 @@ pub enum Change {
         name: String,
         before: Option<String>,
     },
+    /// Puts these in the place of all.
+    Take {
+        plugins: Vec<Placed>,
+    },
     /// To what an earlier revision was.
     Rollback {
         revision: u64,
     },
+}
+
+/// The file of a push.
+#[derive(Clone, Debug)]
+pub enum Pushed {
+    /// It was just uploaded, and need not be read again.
+    Uploaded(Uploaded),
+    /// The registry has it.
+    Kept(Digest),
+}
+
+impl Pushed {
+    fn sha256(&self) -> Digest {
+        match self {
+            Pushed::Uploaded(uploaded) => uploaded.sha256,
+            Pushed::Kept(sha256) => *sha256,
+        }
+    }
 }
 
 impl Change {
@@ -45,17 +67,18 @@ impl Change {
     pub(super) fn after(&self, plugins: &[Placed], version: Option<&str>) -> Result<Vec<Placed>, RolloutError> {
         let mut after = plugins.to_vec();
         match self {
-            Change::Push { name, sha256, written, before } => {
+            Change::Push { name, file, written, before } => {
+                let sha256 = file.sha256();
                 let at = match position(&after, name) {
                     Ok(at) => at,
                     Err(_) => {
                         let (name, version, written) = (name.clone(), String::new(), Map::new());
-                        after.push(Placed { name, sha256: *sha256, version, written });
+                        after.push(Placed { name, sha256, version, written });
                         after.len() - 1
                     }
                 };
                 let placed = &mut after[at];
-                placed.sha256 = *sha256;
+                placed.sha256 = sha256;
                 placed.version = version.unwrap_or_default().to_owned();
                 lay_over(&mut placed.written, written)?;
                 if let Some(before) = before {
@@ -81,6 +104,7 @@ impl Change {
                 let at = position(&after, name)?;
                 put_before(&mut after, at, before.as_deref())?;
             }
+            Change::Take { plugins } => after.clone_from(plugins),
             Change::Rollback { .. } => {}
         }
         Ok(after)
@@ -154,8 +178,8 @@ mod tests {
     }
 
     fn push(name: &str, written: Value, before: Option<&str>) -> Change {
-        let sha256 = Digest::of(b"new");
-        Change::Push { name: name.into(), sha256, written: map(written), before: before.map(Into::into) }
+        let file = Pushed::Kept(Digest::of(b"new"));
+        Change::Push { name: name.into(), file, written: map(written), before: before.map(Into::into) }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Why a chain stays what it was.
 
 use crate::{
-    plugin::LoadError,
+    plugin::{LoadError, artifact::ArtifactError},
     registry::{Digest, RegistryError},
 };
 
@@ -16,6 +16,9 @@ pub enum RolloutError {
     /// What was asked for makes no sense, or a plugin's settings are wrong; each line names a key and what would be right.
     #[error("{0}")]
     Invalid(String),
+    /// A file was refused before it is any plugin's.
+    #[error("no plugin for this hub: {0}")]
+    File(#[from] ArtifactError),
     /// A plugin was refused: its file, its capabilities, its `init`.
     #[error(transparent)]
     Refused(#[from] LoadError),

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::{
     active::{self, Active},
-    described,
+    loader::Loader,
 };
 use crate::{
-    config::Config,
+    config::{Config, PluginConfig},
     pipeline::chain::Chains,
     plugin::{Engine, artifact::FILE_MAX_BYTES},
     registry::{Artifact, Placed, Proposal, Registry, Revision},
@@ -28,40 +28,35 @@ pub async fn open(
     config: &Config,
     seeing: &Seeing,
 ) -> anyhow::Result<(Active, Chains)> {
+    let loader = Loader { engine, registry, config };
     let head = registry.head().await.context("the registry is not read")?;
-    let file = plugins(registry, config).await?;
+    let file = keep(&loader, &config.plugins).await?;
     let (plugins, base, why) = match head {
         Some(head) if !config.registry.reset => {
             tell_differences(&head, &file);
-            return in_force(engine, registry, config, seeing, head).await;
+            return in_force(&loader, seeing, head).await;
         }
-        Some(head) if head.plugins == file => return in_force(engine, registry, config, seeing, head).await,
+        Some(head) if head.plugins == file => return in_force(&loader, seeing, head).await,
         Some(head) => (file, head.number, "--reset-chain"),
         None => (file, 0, "the first chain"),
     };
-    let codes = active::compile(engine, registry, config, &plugins, None).await?;
+    let codes = loader.compile(&plugins, None, None).await?;
     let running = active::start(engine, codes, None, seeing).await?;
     let proposal = Proposal { plugins, who: WHO.into(), why: why.into() };
     let revision = registry.commit(base, proposal).await.context("the first chain is not kept")?;
     Ok(finish(config, revision, running))
 }
 
-async fn in_force(
-    engine: &Engine,
-    registry: &dyn Registry,
-    config: &Config,
-    seeing: &Seeing,
-    revision: Revision,
-) -> anyhow::Result<(Active, Chains)> {
+async fn in_force(loader: &Loader<'_>, seeing: &Seeing, revision: Revision) -> anyhow::Result<(Active, Chains)> {
     let started = async {
-        let codes = active::compile(engine, registry, config, &revision.plugins, None).await?;
-        active::start(engine, codes, None, seeing).await
+        let codes = loader.compile(&revision.plugins, None, None).await?;
+        active::start(loader.engine, codes, None, seeing).await
     };
     let running = started.await.with_context(|| {
         let number = revision.number;
         format!("revision {number} of the chain does not start (`serve --reset-chain` takes the config's plugins)")
     })?;
-    Ok(finish(config, revision, running))
+    Ok(finish(loader.config, revision, running))
 }
 
 fn finish(config: &Config, revision: Revision, running: Vec<active::Running>) -> (Active, Chains) {
@@ -74,10 +69,10 @@ fn finish(config: &Config, revision: Revision, running: Vec<active::Running>) ->
     (active, chains)
 }
 
-/// What the config's `[[plugin]]` tables say, with their files in the registry.
-async fn plugins(registry: &dyn Registry, config: &Config) -> anyhow::Result<Vec<Placed>> {
-    let mut plugins = Vec::with_capacity(config.plugins.len());
-    for plugin in &config.plugins {
+/// What `[[plugin]]` tables say, with their files in the registry.
+pub async fn keep(loader: &Loader<'_>, configs: &[PluginConfig]) -> anyhow::Result<Vec<Placed>> {
+    let mut plugins = Vec::with_capacity(configs.len());
+    for plugin in configs {
         let Some(file) = &plugin.file else { continue };
         if !plugin.enabled && !file.is_file() {
             tracing::info!(plugin = %plugin.name, file = %file.display(), "off, and its file is not there: left out");
@@ -88,10 +83,9 @@ async fn plugins(registry: &dyn Registry, config: &Config) -> anyhow::Result<Vec
         let signature = signature::read_beside(file)
             .with_context(|| format!("cannot read `{}`", signature::path_of(file).display()))
             .with_context(name)?;
-        active::check_signature(config, &bytes, signature.as_deref()).await.with_context(name)?;
-        let artifact = active::parse(bytes.clone(), &plugin.name).await?;
-        let sha256 = registry.put(Artifact { bytes, signature }).await.with_context(name)?;
-        let version = described(sha256, &artifact).version;
+        let artifact = loader.check(bytes.clone(), signature.as_deref()).await.with_context(name)?;
+        let sha256 = loader.registry.put(Artifact { bytes, signature }).await.with_context(name)?;
+        let version = artifact.manifest.version.clone();
         plugins.push(Placed { name: plugin.name.clone(), sha256, version, written: plugin.written.clone() });
     }
     Ok(plugins)

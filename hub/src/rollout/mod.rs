@@ -5,6 +5,7 @@ mod active;
 mod change;
 mod error;
 mod file;
+mod loader;
 
 use std::{
     sync::Arc,
@@ -15,17 +16,17 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use self::active::Active;
+use self::{active::Active, loader::Loader};
 pub use self::{
     active::{PluginStatus, start_settings},
-    change::Change,
+    change::{Change, Pushed},
     error::RolloutError,
     file::read_file,
 };
 use crate::{
-    config::Config,
+    config::{Config, PluginConfig},
     pipeline::chain::Current,
-    plugin::{Engine, artifact},
+    plugin::{Code, Engine, artifact::Artifact},
     registry::{self, Digest, Placed, Proposal, Registry, Revision},
     seeing::Seeing,
 };
@@ -69,16 +70,12 @@ pub struct Rolled {
     pub active_in: Duration,
 }
 
-/// A plugin's file that the registry has, and what it says of itself.
+/// A plugin's file that was checked and that the registry has.
 #[derive(Clone, Debug)]
 pub struct Uploaded {
     pub sha256: Digest,
-    pub name: String,
-    pub version: String,
-    pub size_bytes: u64,
-    pub hooks: Vec<&'static str>,
-    /// Capabilities that have to be granted.
-    pub needs: Vec<&'static str>,
+    /// What it is and what it wants.
+    pub artifact: Arc<Artifact>,
 }
 
 impl Rollout {
@@ -128,20 +125,21 @@ impl Rollout {
     /// # Errors
     /// When it is no plugin for this hub, is not signed by somebody who is trusted, or the registry does not take it.
     pub async fn upload(&self, bytes: Bytes, signature: Option<String>) -> Result<Uploaded, RolloutError> {
-        active::check_signature(&self.config, &bytes, signature.as_deref()).await?;
-        let artifact = active::parse(bytes.clone(), "upload").await?;
-        let sha256 =
-            self.registry.put(registry::Artifact { bytes, signature }).await.map_err(RolloutError::Registry)?;
-        Ok(described(sha256, &artifact))
+        let artifact = self.loader().check(bytes.clone(), signature.as_deref()).await?;
+        let put = self.registry.put(registry::Artifact { bytes, signature }).await;
+        Ok(Uploaded { sha256: put.map_err(RolloutError::Registry)?, artifact })
     }
 
-    /// What a file that the registry has says of itself.
+    /// The places of a config's plugins, whose files are kept from now on: for [`Change::Take`].
     ///
     /// # Errors
-    /// When the registry has none, or what it has is damaged or not signed by somebody who is trusted.
-    pub async fn artifact(&self, sha256: Digest) -> Result<Uploaded, RolloutError> {
-        let artifact = active::read(&*self.registry, &self.config, sha256, "artifact").await?;
-        Ok(described(sha256, &artifact))
+    /// When one of the files cannot be read or is refused.
+    pub async fn keep(&self, plugins: &[PluginConfig]) -> anyhow::Result<Vec<Placed>> {
+        file::keep(&self.loader(), plugins).await
+    }
+
+    fn loader(&self) -> Loader<'_> {
+        Loader { engine: &self.engine, registry: &*self.registry, config: &self.config }
     }
 
     /// Makes the change, or changes nothing at all. Once it is ready every new event takes the new chain.
@@ -166,7 +164,8 @@ impl Rollout {
         if let Some(base) = by.base.filter(|base| *base != current) {
             return Err(RolloutError::Conflict { base, current });
         }
-        let plugins = self.after(&change, &old.revision.plugins).await?;
+        let read = self.read(&change).await?;
+        let plugins = self.after(&change, &old.revision.plugins, read.as_ref()).await?;
         if plugins.len() > PLUGINS_MAX {
             return Err(RolloutError::Invalid(format!(
                 "a chain may have {PLUGINS_MAX} plugins, not {}",
@@ -184,7 +183,7 @@ impl Rollout {
                 active_in: begun.elapsed(),
             });
         }
-        let codes = active::compile(&self.engine, &*self.registry, &self.config, &plugins, Some(&old)).await?;
+        let codes = self.loader().compile(&plugins, Some(&old), read.as_ref().and_then(Read::artifact)).await?;
         let compiled_in = begun.elapsed();
         let running = active::start(&self.engine, codes, Some(&old), &self.seeing).await?;
         let prepared_in = begun.elapsed();
@@ -214,26 +213,53 @@ impl Rollout {
         Ok(Rolled { revision, changed: true, compiled_in, prepared_in, active_in })
     }
 
-    async fn after(&self, change: &Change, plugins: &[Placed]) -> Result<Vec<Placed>, RolloutError> {
-        match change {
-            Change::Push { sha256, .. } => {
-                let version = self.version(*sha256).await?;
-                change.after(plugins, Some(&version))
-            }
-            Change::Rollback { revision } => match self.registry.revision(*revision).await {
-                Ok(Some(earlier)) => Ok(earlier.plugins),
-                Ok(None) => Err(RolloutError::NotFound(format!("revision {revision}"))),
-                Err(error) => Err(RolloutError::Registry(error)),
-            },
-            change => change.after(plugins, None),
+    async fn after(
+        &self,
+        change: &Change,
+        plugins: &[Placed],
+        read: Option<&Read>,
+    ) -> Result<Vec<Placed>, RolloutError> {
+        let Change::Rollback { revision } = change else { return change.after(plugins, read.map(Read::version)) };
+        match self.registry.revision(*revision).await {
+            Ok(Some(earlier)) => Ok(earlier.plugins),
+            Ok(None) => Err(RolloutError::NotFound(format!("revision {revision}"))),
+            Err(error) => Err(RolloutError::Registry(error)),
         }
     }
 
-    /// The version in a file's manifest.
-    async fn version(&self, sha256: Digest) -> Result<String, RolloutError> {
-        match self.engine.code(&sha256.to_string()) {
-            Some(code) => Ok(code.version.clone()),
-            None => Ok(self.artifact(sha256).await?.version),
+    /// The file that is pushed, so that it is read once.
+    async fn read(&self, change: &Change) -> Result<Option<Read>, RolloutError> {
+        let Change::Push { name, file, .. } = change else { return Ok(None) };
+        Ok(Some(match file {
+            Pushed::Uploaded(uploaded) => Read::File(uploaded.artifact.clone()),
+            Pushed::Kept(sha256) => match self.engine.code(&sha256.to_string()) {
+                Some(code) => Read::Code(code),
+                None => Read::File(self.loader().read(*sha256, name).await?),
+            },
+        }))
+    }
+}
+
+/// What there is of a pushed file.
+enum Read {
+    /// Some plugin runs it now.
+    Code(Arc<Code>),
+    File(Arc<Artifact>),
+}
+
+impl Read {
+    /// As its manifest says.
+    fn version(&self) -> &str {
+        match self {
+            Read::Code(code) => &code.version,
+            Read::File(artifact) => &artifact.manifest.version,
+        }
+    }
+
+    fn artifact(&self) -> Option<&Arc<Artifact>> {
+        match self {
+            Read::Code(_) => None,
+            Read::File(artifact) => Some(artifact),
         }
     }
 }
@@ -244,16 +270,5 @@ impl By {
             true => Err(RolloutError::Invalid(format!("who and why may have {TEXT_MAX_BYTES} bytes each"))),
             false => Ok(()),
         }
-    }
-}
-
-fn described(sha256: Digest, artifact: &artifact::Artifact) -> Uploaded {
-    Uploaded {
-        sha256,
-        name: artifact.manifest.name.clone(),
-        version: artifact.manifest.version.clone(),
-        size_bytes: artifact.bytes.len() as u64,
-        hooks: artifact.hooks.iter().map(|kind| kind.hook()).collect(),
-        needs: artifact.needs.iter().map(|capability| capability.as_str()).collect(),
     }
 }

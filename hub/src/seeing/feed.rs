@@ -24,7 +24,7 @@ pub struct Feed<F, T> {
 struct Shared<F, T> {
     /// All that is looked at while nobody looks on.
     count: AtomicUsize,
-    subscribers_max: usize,
+    followers_max: usize,
     subscribers: RwLock<Vec<Arc<Subscriber<F, T>>>>,
 }
 
@@ -58,7 +58,7 @@ pub struct Subscription<F, T> {
 
 /// There are subscribers enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("subscribers_max exceeded: {allowed} look on already")]
+#[error("followers_max exceeded: {allowed} look on already")]
 pub struct TooMany {
     pub allowed: usize,
 }
@@ -87,8 +87,8 @@ impl<T: Serialize> Serialize for Told<T> {
 
 impl<F, T> Feed<F, T> {
     /// Nobody looks on yet; at most so many ever do at once.
-    pub fn new(subscribers_max: usize) -> Self {
-        let shared = Shared { count: AtomicUsize::new(0), subscribers_max, subscribers: RwLock::default() };
+    pub fn new(followers_max: usize) -> Self {
+        let shared = Shared { count: AtomicUsize::new(0), followers_max, subscribers: RwLock::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -121,8 +121,8 @@ impl<F, T> Feed<F, T> {
         let queue = Mutex::new(Queue { records: VecDeque::new(), missed: 0 });
         let subscriber = Arc::new(Subscriber { filter, queue, filled: Notify::new() });
         let mut subscribers = self.shared.subscribers.write();
-        if subscribers.len() >= self.shared.subscribers_max {
-            return Err(TooMany { allowed: self.shared.subscribers_max });
+        if subscribers.len() >= self.shared.followers_max {
+            return Err(TooMany { allowed: self.shared.followers_max });
         }
         subscribers.push(subscriber.clone());
         self.shared.count.store(subscribers.len(), Ordering::Relaxed);
@@ -232,7 +232,7 @@ mod tests {
         let first = feed.subscribe(1).unwrap();
         let _second = feed.subscribe(1).unwrap();
         let error = feed.subscribe(1).err().unwrap();
-        assert_eq!(error.to_string(), "subscribers_max exceeded: 2 look on already");
+        assert_eq!(error.to_string(), "followers_max exceeded: 2 look on already");
         drop(first);
         let _third = feed.subscribe(1).unwrap();
         drop((_second, _third));

@@ -83,8 +83,8 @@ struct Kept {
 
 impl PluginLogs {
     /// Empty logs, which at most so many may follow at once.
-    pub fn new(limits: Limits, subscribers_max: usize) -> Self {
-        Self { limits, kept: Mutex::default(), feed: Feed::new(subscribers_max) }
+    pub fn new(limits: Limits, followers_max: usize) -> Self {
+        Self { limits, kept: Mutex::default(), feed: Feed::new(followers_max) }
     }
 
     /// Up to `n` last lines of a plugin, the oldest first.
@@ -127,7 +127,7 @@ impl PluginLogs {
 
 impl Default for PluginLogs {
     fn default() -> Self {
-        Self::new(Limits::default(), super::SUBSCRIBERS_MAX)
+        Self::new(Limits::default(), super::FOLLOWERS_MAX)
     }
 }
 

@@ -15,21 +15,7 @@ pub use self::feed::{Subscription, Told, TooMany};
 use self::{logs::PluginLogs, metrics::Metrics, trace::Tracer};
 
 /// Who may look on at once, each at events or at lines of the log, when the config says nothing else.
-const SUBSCRIBERS_MAX: usize = 16;
-
-/// How much is kept, and for how many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Who may follow plugins' lines at once, and as many who may follow events.
-    pub subscribers_max: usize,
-    pub logs: logs::Limits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { subscribers_max: SUBSCRIBERS_MAX, logs: logs::Limits::default() }
-    }
-}
+const FOLLOWERS_MAX: usize = 16;
 
 /// All that a node's parts tell. Cheap to clone; a new one is alone with itself.
 #[derive(Clone, Default)]
@@ -40,13 +26,12 @@ pub struct Seeing {
 }
 
 impl Seeing {
-    /// With limits of its own.
-    pub fn new(limits: Limits) -> Self {
-        let Limits { subscribers_max, logs } = limits;
+    /// For so many who follow plugins' lines at once, and as many who follow events; `logs`: what is kept of those lines.
+    pub fn new(followers_max: usize, logs: logs::Limits) -> Self {
         Self {
             metrics: Arc::default(),
-            logs: Arc::new(PluginLogs::new(logs, subscribers_max)),
-            tracer: Arc::new(Tracer::new(subscribers_max)),
+            logs: Arc::new(PluginLogs::new(logs, followers_max)),
+            tracer: Arc::new(Tracer::new(followers_max)),
         }
     }
 }

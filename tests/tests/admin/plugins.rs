@@ -44,16 +44,16 @@ async fn a_plugin_acts_when_its_push_is_answered_and_is_set_moved_and_removed_al
     let mut client = Client::connect(node.address, "/", Value::Null).await?;
     assert_eq!(tags(&mut client).await?, json!(["last"]));
     let stamp = component("stamp");
-    let settings = json!({ "config": { "tag": "new" } }).to_string();
-    let pushed = admin.push("new", &query(&[("settings", &settings), ("why", "because")]), &stamp).await?;
+    let settings = json!({ "config": { "tag": "new" } });
+    let pushed = admin.push_with("new", &query(&[("why", "because")]), &stamp, None, &settings).await?;
     assert_eq!(pushed.status, 200, "{}", pushed.text);
     let (first, pushed) = (pushed.json()["revision"].as_u64().expect("a number"), pushed.json());
     assert_eq!((&pushed["changed"], &pushed["plugin"]["name"]), (&json!(true), &json!("new")));
     assert_eq!(tags(&mut client).await?, json!(["last", "new"]), "at the end, and at once");
 
     // the same again changes nothing, with all settings said or with none
-    for query in [query(&[("settings", &settings)]), String::new()] {
-        let again = admin.push("new", &query, &stamp).await?.json();
+    for again in [admin.push_with("new", "", &stamp, None, &settings).await?, admin.push("new", "", &stamp).await?] {
+        let again = again.json();
         assert_eq!((&again["changed"], &again["revision"]), (&json!(false), &json!(first)), "{again}");
     }
     let digest = pushed["plugin"]["sha256"].clone();
@@ -104,9 +104,8 @@ async fn of_two_changes_at_once_one_is_told_to_look_again() -> anyhow::Result<()
     let base = admin.get("/v1/chain").await?.json()["revision"].as_u64().expect("a number");
     let stamp = component("stamp");
     let push = async |name: &str| {
-        let settings = json!({ "config": { "tag": name } }).to_string();
-        let base = base.to_string();
-        admin.push(name, &query(&[("settings", &settings), ("base", &base)]), &stamp).await
+        let settings = json!({ "config": { "tag": name } });
+        admin.push_with(name, &query(&[("base", &base.to_string())]), &stamp, None, &settings).await
     };
     // each with a token of its own, or one would wait for the other's upload
     let digest = admin.get("/v1/plugins/last").await?.json()["sha256"].clone();
@@ -140,34 +139,31 @@ async fn every_bad_push_is_refused_with_its_reason_and_changes_nothing() -> anyh
     let stamp = component("stamp");
     let mut altered = stamp.clone();
     altered[stamp.len() / 2] ^= 0x55;
-    let check = async |bytes: &[u8], settings: Value, more: &[(&str, &str)], status: u16, code: &str| {
-        let settings = settings.to_string();
-        let mut pairs = vec![("settings", settings.as_str())];
-        pairs.extend(more);
+    let check = async |bytes: &[u8], settings: Value, status: u16, code: &str| {
         for name in ["new", "last"] {
-            let answer = admin.push(name, &query(&pairs), bytes).await?;
+            let answer = admin.push_with(name, "", bytes, None, &settings).await?;
             assert_eq!((answer.status, answer.code().as_str()), (status, code), "{name}: {}", answer.text);
             assert!(!answer.message().is_empty());
         }
         anyhow::Ok(())
     };
     let tag = json!({ "config": { "tag": "x" } });
-    check(b"", tag.clone(), &[], 422, "artifact").await?;
-    check(b"#!/bin/sh", tag.clone(), &[], 422, "artifact").await?;
-    check(&stamp[..stamp.len() - 1], tag.clone(), &[], 422, "artifact").await?;
-    check(&wat::parse_str("(module)")?, tag.clone(), &[], 422, "artifact").await?;
+    check(b"", tag.clone(), 422, "artifact").await?;
+    check(b"#!/bin/sh", tag.clone(), 422, "artifact").await?;
+    check(&stamp[..stamp.len() - 1], tag.clone(), 422, "artifact").await?;
+    check(&wat::parse_str("(module)")?, tag.clone(), 422, "artifact").await?;
     let foreign = r#"(component (import "evil:host/shell@1.0.0" (instance)))"#;
-    check(&wat::parse_str(foreign)?, tag.clone(), &[], 422, "artifact").await?;
+    check(&wat::parse_str(foreign)?, tag.clone(), 422, "artifact").await?;
     let another_abi = r#"(component (import "hubbub:plugin/event@0.9.0" (instance)))"#;
-    check(&wat::parse_str(another_abi)?, tag.clone(), &[], 422, "artifact").await?;
-    check(&component("keeper"), json!({ "config": {} }), &[], 422, "capability").await?;
-    check(&stamp, json!({ "config": { "tagg": "x" } }), &[], 422, "init").await?;
-    check(&component("hostile"), json!({ "config": { "init": "panic" } }), &[], 422, "init").await?;
-    check(&component("hostile"), json!({ "config": { "init": "loop" } }), &[], 422, "init").await?;
-    check(&stamp, json!({ "polcy": "skip" }), &[], 422, "settings").await?;
-    check(&stamp, json!({ "limits": { "cpu_ms": 0 } }), &[], 422, "settings").await?;
-    check(&stamp, json!({ "file": "/etc/passwd" }), &[], 422, "settings").await?;
-    check(&stamp, json!([1]), &[], 400, "invalid").await?;
+    check(&wat::parse_str(another_abi)?, tag.clone(), 422, "artifact").await?;
+    check(&component("keeper"), json!({ "config": {} }), 422, "capability").await?;
+    check(&stamp, json!({ "config": { "tagg": "x" } }), 422, "init").await?;
+    check(&component("hostile"), json!({ "config": { "init": "panic" } }), 422, "init").await?;
+    check(&component("hostile"), json!({ "config": { "init": "loop" } }), 422, "init").await?;
+    check(&stamp, json!({ "polcy": "skip" }), 422, "settings").await?;
+    check(&stamp, json!({ "limits": { "cpu_ms": 0 } }), 422, "settings").await?;
+    check(&stamp, json!({ "file": "/etc/passwd" }), 422, "settings").await?;
+    check(&stamp, json!([1]), 400, "invalid").await?;
     let answer = admin.push("new", &query(&[("before", "nobody")]), &stamp).await?;
     assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{}", answer.text);
     // a byte that was altered on its way is another file: its digest tells

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use scenarios::{Client, client::DEADLINE, process::binary};
+use scenarios::{Client, client::DEADLINE, plugins::wasm, process::binary};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader, Lines},
@@ -32,10 +32,11 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(new: &Path, listen: &str, admin: &str) -> anyhow::Result<Self> {
+    fn start(new: &Path, listen: &str, more: &[&str]) -> anyhow::Result<Self> {
         let mut child = tokio::process::Command::new(binary())
-            .args(["dev", "--listen", listen, "--admin", admin, "--path"])
+            .args(["dev", "--listen", listen, "--admin", &free(), "--path"])
             .arg(new)
+            .args(more)
             .env("CARGO_TARGET_DIR", target())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -90,7 +91,7 @@ async fn what_is_saved_is_in_force_and_nobody_loses_a_connection() -> anyhow::Re
     let dir = tempfile::tempdir()?;
     let new = new_crate(dir.path(), "saved-greeter", &[]);
     let (listen, source) = (free(), new.join("src/lib.rs"));
-    let mut dev = Dev::start(&new, &listen, &free())?;
+    let mut dev = Dev::start(&new, &listen, &[])?;
     dev.line(&["ready", &listen]).await?;
     let mut ann = Client::connect(listen.parse()?, "/", Value::Null).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Hello, Ann");
@@ -124,7 +125,7 @@ async fn a_first_build_that_fails_or_is_refused_waits_for_a_save() -> anyhow::Re
     let new = new_crate(dir.path(), "late-greeter", &[]);
     let (listen, source) = (free(), new.join("src/lib.rs"));
     edit(&source, "fn hello", "fn hello hello")?;
-    let mut dev = Dev::start(&new, &listen, &free())?;
+    let mut dev = Dev::start(&new, &listen, &[])?;
     dev.line(&["not built", "save"]).await?;
     edit(&new.join("Cargo.toml"), "greeting = \"Hello\"", "greetin = \"Hello\"")?;
     edit(&source, "fn hello hello", "fn hello")?;
@@ -133,5 +134,39 @@ async fn a_first_build_that_fails_or_is_refused_waits_for_a_save() -> anyhow::Re
     dev.line(&["ready", &listen]).await?;
     let mut ann = Client::connect(listen.parse()?, "/", Value::Null).await?;
     assert_eq!(ann.ask("hello", json!("Ann")).await?["text"], "Hello, Ann");
+    dev.interrupt().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_saved_around_the_plugin_is_in_force_too() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let new = new_crate(dir.path(), "inner-greeter", &[]);
+    let (config, extra) = (dir.path().join("hub.toml"), dir.path().join("extra.wasm"));
+    fs::write(&config, format!("[[plugin]]\nname = \"rooms\"\nfile = {:?}\nenabled = true\n", wasm("rooms")))?;
+    fs::copy(wasm("hostile"), &extra)?;
+    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is text");
+    let (listen, config_text, extra_text) = (free(), text(&config)?, text(&extra)?);
+    let around = ["--config", &config_text, "--with", &extra_text, "--before", "rooms"];
+    let mut dev = Dev::start(&new, &listen, &around)?;
+    dev.line(&["ready", &listen]).await?;
+    let mut ann = Client::connect(listen.parse()?, "/", Value::Null).await?;
+    assert_eq!(ann.ask("join", json!({ "room": "tea" })).await?["ok"], true);
+    assert_eq!(ann.ask("fine", Value::Null).await?, "fine");
+    ann.ask("message", json!({ "room": "tea", "text": "x" })).await?;
+    let order = dev.line(&["message", "inner-greeter pass", "extra pass"]).await?;
+    let at = |plugin: &str| order.find(plugin).with_context(|| format!("{plugin} is not in {order}"));
+    assert!(at("inner-greeter")? < at("rooms")? && at("rooms")? < at("extra")?, "{order}");
+
+    edit(&config, "enabled = true", "enabled = false")?;
+    dev.line(&["in force", "revision"]).await?;
+    assert_eq!(ann.ask("join", json!({ "room": "tea" })).await?["error"]["code"], "unhandled");
+    assert_eq!(ann.ask("fine", Value::Null).await?, "fine");
+
+    fs::copy(wasm("keeper"), &extra)?;
+    dev.line(&["in force", "revision"]).await?;
+    assert_eq!(ann.ask("fine", Value::Null).await?["error"]["code"], "unhandled");
+
+    edit(&config, "enabled = false", "enable = false")?;
+    dev.line(&["refused", "enable: unknown key, did you mean `enabled`?"]).await?;
     dev.interrupt().await
 }

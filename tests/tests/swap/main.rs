@@ -80,7 +80,7 @@ async fn swaps_lose_double_and_reorder_nothing_and_leave_nothing_behind() -> any
     );
     let warm = warm.expect("there was a swap");
     println!("after {WARM} swaps: {warm}\nafter {swaps} swaps: {end}");
-    end.check_against(&warm)?;
+    end.check_against(&warm, swaps)?;
     node.kill().await
 }
 

@@ -12,21 +12,21 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use self::said::{Artifact, Place, PluginList, PluginView, PurgeQuery, Purged, PushByDigest, PushQuery, Reconnected};
-pub(super) use self::said::{ChangeQuery, Changed, ChangedAnswer, PluginName};
+pub(super) use self::said::{Changed, ChangedAnswer, PluginName};
 use super::{
     Shared,
     auth::Caller,
     error::ApiError,
-    extract::{Answer, Json, Param, Query, by, is_of_type, read_body, read_json},
+    extract::{Answer, ChangeQuery, Changing, Json, Param, Query, is_of_type, read_body, read_json},
 };
 use crate::{
     registry::{Digest, Placed},
-    rollout::{By, Change, Rolled, Uploaded},
+    rollout::{By, Change, Pushed, Rolled, Uploaded},
+    signature::SIGNATURE_MAX_BYTES,
 };
 
 /// The header that carries a signature: the text of a `.minisig` file in base64.
 const SIGNATURE_HEADER: &str = "hubbub-signature";
-const SIGNATURE_MAX_BYTES: usize = 4096;
 const COMPONENT: &str = "application/wasm";
 
 /// The plugins, in the order of the chain
@@ -48,7 +48,8 @@ pub(super) async fn show_plugin(
 
 /// Put a component into the chain, or in the place of the one that has this name
 ///
-/// The body is the component, or says by its digest which one that was uploaded before. The same again changes nothing.
+/// The body is the component, or says by its digest which one that was uploaded before, and with which settings it is put
+/// there; a component alone keeps those that the plugin has. The same again changes nothing.
 #[utoipa::path(
     post, path = "/v1/plugins/{name}",
     params(
@@ -65,21 +66,19 @@ pub(super) async fn push_plugin(
     Query(query): Query<PushQuery>,
     request: Request,
 ) -> Result<ChangedAnswer, ApiError> {
-    let PushQuery { before, settings, base, why } = query;
-    let by = by(&caller, request.headers(), base, why)?;
-    let (sha256, written, before) = if is_of_type(request.headers(), "application/json") {
-        if before.is_some() || settings.is_some() {
-            return Err(ApiError::invalid("a push by digest says `before` and `settings` in its body"));
+    let PushQuery { before, base, why } = query;
+    let by = ChangeQuery { base, why }.by(&caller, request.headers())?;
+    let (file, written, before) = if is_of_type(request.headers(), "application/json") {
+        if before.is_some() {
+            return Err(ApiError::invalid("a push by digest says `before` in its body"));
         }
         let PushByDigest { sha256, settings, before } = read_json(request, &shared.settings).await?;
-        let sha256: Digest = sha256.parse().map_err(|error| ApiError::invalid(format!("sha256: {error}")))?;
-        (sha256, settings, before)
+        let sha256 = sha256.parse().map_err(|error| ApiError::invalid(format!("sha256: {error}")))?;
+        (Pushed::Kept(sha256), settings, before)
     } else {
-        let written = settings.as_deref().map(parse_settings).transpose()?.unwrap_or_default();
-        (upload(&shared, &caller, request, None).await?.sha256, written, before)
+        (Pushed::Uploaded(upload(&shared, &caller, request, None).await?), Map::new(), before)
     };
-    let push = Change::Push { name: name.clone(), sha256, written, before };
-    change(&shared, push, by, Some(&name)).await
+    shared.change(Change::Push { name: name.clone(), file, written, before }, by, Some(&name)).await
 }
 
 /// Upload a component without putting it into the chain
@@ -111,15 +110,11 @@ pub(super) async fn put_artifact(
     responses((status = 200, body = Changed))
 )]
 pub(super) async fn configure_plugin(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
+    changing: Changing,
     Param(PluginName(name)): Param<PluginName>,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
     Json(written): Json<Map<String, Value>>,
 ) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Configure { name: name.clone(), written }, by, Some(&name)).await
+    changing.make(Change::Configure { name: name.clone(), written }, Some(&name)).await
 }
 
 /// Turn a plugin on
@@ -129,14 +124,10 @@ pub(super) async fn configure_plugin(
     responses((status = 200, body = Changed))
 )]
 pub(super) async fn enable_plugin(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
+    changing: Changing,
     Param(PluginName(name)): Param<PluginName>,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
 ) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Enable { name: name.clone(), enabled: true }, by, Some(&name)).await
+    changing.make(Change::Enable { name: name.clone(), enabled: true }, Some(&name)).await
 }
 
 /// Turn a plugin off; it keeps its place and its settings
@@ -146,14 +137,10 @@ pub(super) async fn enable_plugin(
     responses((status = 200, body = Changed))
 )]
 pub(super) async fn disable_plugin(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
+    changing: Changing,
     Param(PluginName(name)): Param<PluginName>,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
 ) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Enable { name: name.clone(), enabled: false }, by, Some(&name)).await
+    changing.make(Change::Enable { name: name.clone(), enabled: false }, Some(&name)).await
 }
 
 /// Move a plugin within the chain
@@ -164,15 +151,11 @@ pub(super) async fn disable_plugin(
     responses((status = 200, body = Changed))
 )]
 pub(super) async fn move_plugin(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
+    changing: Changing,
     Param(PluginName(name)): Param<PluginName>,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
     Json(place): Json<Place>,
 ) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Move { name: name.clone(), before: place.before }, by, Some(&name)).await
+    changing.make(Change::Move { name: name.clone(), before: place.before }, Some(&name)).await
 }
 
 /// Take a plugin out of the chain; what it keeps in the store stays
@@ -182,14 +165,10 @@ pub(super) async fn move_plugin(
     responses((status = 200, body = Changed))
 )]
 pub(super) async fn remove_plugin(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
+    changing: Changing,
     Param(PluginName(name)): Param<PluginName>,
-    Query(query): Query<ChangeQuery>,
-    headers: HeaderMap,
 ) -> Result<ChangedAnswer, ApiError> {
-    let by = query.by(&caller, &headers)?;
-    change(&shared, Change::Remove { name }, by, None).await
+    changing.make(Change::Remove { name }, None).await
 }
 
 /// Take away what a plugin of this name keeps in the store
@@ -256,14 +235,27 @@ impl Shared {
         let revision = self.parts.rollout.current();
         revision.plugins.iter().find(|placed| placed.name == name).map(|placed| self.view(placed))
     }
+
+    /// Makes a change. Once begun it is done or refused, also when nobody waits for it. `plugin`: the one that is meant.
+    pub(super) async fn change(&self, change: Change, by: By, plugin: Option<&str>) -> Result<ChangedAnswer, ApiError> {
+        let is_of_settings = matches!(change, Change::Push { .. } | Change::Configure { .. });
+        let applied = self.parts.rollout.apply(change, by).await;
+        let rolled = applied.map_err(if is_of_settings { ApiError::of_settings } else { ApiError::from })?;
+        let Rolled { revision, changed, compiled_in, prepared_in, active_in } = rolled;
+        let placed = plugin.and_then(|name| revision.plugins.iter().find(|placed| placed.name == name));
+        Ok(ChangedAnswer(Changed {
+            revision: revision.number,
+            changed,
+            compiled_ms: millis(compiled_in),
+            prepared_ms: millis(prepared_in),
+            active_ms: millis(active_in),
+            plugin: placed.map(|placed| self.view(placed)),
+        }))
+    }
 }
 
 fn no_plugin(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no plugin `{name}`: GET /v1/plugins lists them"))
-}
-
-fn parse_settings(text: &str) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_str(text).map_err(|error| ApiError::invalid(format!("settings: expected a JSON object: {error}")))
 }
 
 /// Takes a component from a body, checks it, and keeps it.
@@ -294,35 +286,12 @@ fn signature(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(SIGNATURE_HEADER) else { return Ok(None) };
     let wrong = || {
         let text = format!(
-            "{SIGNATURE_HEADER}: expected the text of a .minisig file in base64, at most {SIGNATURE_MAX_BYTES} bytes"
+            "{SIGNATURE_HEADER}: expected the text of a .minisig file, at most {SIGNATURE_MAX_BYTES} bytes, in base64"
         );
         ApiError::invalid(text)
     };
-    let decoded = Some(value.as_bytes()).filter(|value| value.len() <= SIGNATURE_MAX_BYTES);
-    let decoded = decoded.and_then(|value| String::from_utf8(STANDARD.decode(value).ok()?).ok());
-    decoded.map(Some).ok_or_else(wrong)
-}
-
-/// Makes a change. Once begun it is done or refused, also when nobody waits for it.
-pub(super) async fn change(
-    shared: &Arc<Shared>,
-    change: Change,
-    by: By,
-    plugin: Option<&str>,
-) -> Result<ChangedAnswer, ApiError> {
-    let is_of_settings = matches!(change, Change::Push { .. } | Change::Configure { .. });
-    let applied = shared.parts.rollout.apply(change, by).await;
-    let rolled = applied.map_err(if is_of_settings { ApiError::of_settings } else { ApiError::from })?;
-    let Rolled { revision, changed, compiled_in, prepared_in, active_in } = rolled;
-    let placed = plugin.and_then(|name| revision.plugins.iter().find(|placed| placed.name == name));
-    Ok(ChangedAnswer(Changed {
-        revision: revision.number,
-        changed,
-        compiled_ms: millis(compiled_in),
-        prepared_ms: millis(prepared_in),
-        active_ms: millis(active_in),
-        plugin: placed.map(|placed| shared.view(placed)),
-    }))
+    let decoded = STANDARD.decode(value.as_bytes()).ok().filter(|decoded| decoded.len() <= SIGNATURE_MAX_BYTES);
+    decoded.and_then(|decoded| String::from_utf8(decoded).ok()).map(Some).ok_or_else(wrong)
 }
 
 /// Milliseconds with three places.

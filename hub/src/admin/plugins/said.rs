@@ -2,24 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use axum::{
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    admin::{
-        audit::Behind,
-        auth::Caller,
-        error::ApiError,
-        extract::{Answer, by},
-    },
+    admin::{audit::Behind, extract::Answer},
     config::{is_plugin_name, masked},
     registry::Placed,
-    rollout::{By, PluginStatus, Uploaded},
+    rollout::{PluginStatus, Uploaded},
 };
 
 /// A plugin's name as `[[plugin]]` may have it, so that it is nothing else: no path, no markup.
@@ -130,32 +122,15 @@ pub(in crate::admin) struct Artifact {
 
 impl From<Uploaded> for Artifact {
     fn from(uploaded: Uploaded) -> Self {
-        let texts = |words: Vec<&'static str>| words.into_iter().map(str::to_owned).collect();
+        let artifact = &uploaded.artifact;
         Self {
             sha256: uploaded.sha256.to_string(),
-            name: uploaded.name,
-            version: uploaded.version,
-            size_bytes: uploaded.size_bytes,
-            hooks: texts(uploaded.hooks),
-            needs: texts(uploaded.needs),
+            name: artifact.manifest.name.clone(),
+            version: artifact.manifest.version.clone(),
+            size_bytes: artifact.bytes.len() as u64,
+            hooks: artifact.hooks.iter().map(|kind| kind.hook().to_owned()).collect(),
+            needs: artifact.needs.iter().map(|capability| capability.as_str().to_owned()).collect(),
         }
-    }
-}
-
-/// What the caller of a change may add.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(in crate::admin) struct ChangeQuery {
-    /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
-    pub(super) base: Option<u64>,
-    /// For the history.
-    pub(super) why: Option<String>,
-}
-
-impl ChangeQuery {
-    pub fn by(self, caller: &Caller, headers: &HeaderMap) -> Result<By, ApiError> {
-        by(caller, headers, self.base, self.why)
     }
 }
 
@@ -165,9 +140,6 @@ impl ChangeQuery {
 pub(in crate::admin) struct PushQuery {
     /// The plugin before which a new one is put; without it, at the end. One that is there keeps its place.
     pub(super) before: Option<String>,
-    /// JSON object with the keys of a `[[plugin]]`: namespaces, enabled, capabilities, policy, limits, config. What is not
-    /// said stays as it is.
-    pub(super) settings: Option<String>,
     /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
     pub(super) base: Option<u64>,
     /// For the history.
@@ -180,6 +152,7 @@ pub(in crate::admin) struct PushQuery {
 pub(in crate::admin) struct PushByDigest {
     /// Of the component.
     pub(super) sha256: String,
+    /// The keys of a `[[plugin]]`: namespaces, enabled, capabilities, policy, limits, config. What is not said stays as it is.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub(super) settings: Map<String, Value>,

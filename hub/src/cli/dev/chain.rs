@@ -32,6 +32,13 @@ pub struct Around {
     pub admin: SocketAddr,
 }
 
+impl Around {
+    /// The files whose saves count, beside those of the plugin.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.config.iter().chain(&self.with).map(PathBuf::as_path)
+    }
+}
+
 /// The config with the plugin in it. What one process needs not is left out: its data folder, so that every start is a new
 /// one, signatures and the operators' own tokens.
 ///
@@ -64,15 +71,6 @@ pub fn config(project: &Project, component: &Path, around: &Around) -> anyhow::R
     // its lines are nobody's: what is wrong by now is in the plugin's settings
     let overrides = Overrides { admin: Some(around.admin), dev: true, ..Overrides::default() };
     Config::parse(&text, &file, overrides).context("[package.metadata.hubbub]")
-}
-
-/// Whether the config has a plugin of this name: then its settings are there.
-pub fn has_own(around: &Around, name: &str) -> anyhow::Result<bool> {
-    let Some(file) = &around.config else { return Ok(false) };
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let root: Table = text.parse().with_context(|| format!("`{}`", file.display()))?;
-    let plugins = root.get("plugin").and_then(Value::as_array);
-    Ok(plugins.into_iter().flatten().any(|plugin| plugin.get("name").and_then(Value::as_str) == Some(name)))
 }
 
 fn table<'t>(root: &'t mut Table, key: &str) -> anyhow::Result<&'t mut Table> {

@@ -7,7 +7,6 @@ mod watch;
 
 use std::{
     convert::Infallible,
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -15,7 +14,6 @@ use std::{
 };
 
 use anyhow::Context;
-use serde_json::{Map, Value};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use self::{
@@ -37,6 +35,7 @@ const WHO: &str = "dev";
 /// Run a hub with the plugin of this folder, and put every save in force
 ///
 /// The plugin's settings are in [package.metadata.hubbub] of its Cargo.toml, unless --config has a [[plugin]] of its name.
+/// Saves of --config's plugins and of --with's files count too; what else is in the config holds from the next start on.
 /// Nothing is kept: what plugins write ends with the process.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -80,8 +79,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shutdown = serve::shutdown_signal().context("cannot listen for signals")?;
     tokio::pin!(shutdown);
     let mut project = Project::read(&path).await?;
-    let mut watch = Watch::start(project.dir(), project.sources())?;
     let around = Around { config, with, before, namespaces, listen, admin };
+    let mut watch = Watch::start(project.dir(), project.sources(), around.files())?;
     let mut hub = tokio::select! {
         hub = first(&mut project, &mut watch, &around) => hub?,
         () = &mut shutdown => return Ok(ExitCode::SUCCESS),
@@ -173,7 +172,7 @@ impl<E: Into<anyhow::Error>> From<E> for NotSwapped {
     }
 }
 
-/// Builds, and makes the plugin what it is by now. `None`: it is what it was.
+/// Builds, and makes the chain what the files are by now. `None`: it is what it was.
 async fn swap(inside: &Inside, project: &mut Project, around: &Around) -> Result<Option<String>, NotSwapped> {
     let begun = Instant::now();
     let read = Project::read(project.dir()).await?;
@@ -184,28 +183,14 @@ async fn swap(inside: &Inside, project: &mut Project, around: &Around) -> Result
     *project = read;
     let component = project.build(Words::IfAny).await?.ok_or(NotSwapped::Unbuilt)?;
     let built_in = begun.elapsed();
-    let bytes = fs::read(&component).with_context(|| format!("cannot read `{}`", component.display()))?;
-    let rollout = &inside.rollout;
-    let sha256 = rollout.upload(bytes.into(), None).await?.sha256;
-    let name = project.name.clone();
-    let current = rollout.current();
-    let placed = current.plugins.iter().find(|plugin| plugin.name == name);
-    let written = match placed {
-        Some(placed) if !chain::has_own(around, &name)? => over(&placed.written, &project.settings),
-        _ => Map::new(),
-    };
+    let config = chain::config(project, &component, around)?;
+    let plugins = inside.rollout.keep(&config.plugins).await?;
     let by = By { who: WHO.into(), why: "a save".into(), base: None };
-    let rolled = rollout.apply(Change::Push { name, sha256, written, before: None }, by).await?;
+    let rolled = inside.rollout.apply(Change::Take { plugins }, by).await?;
     let [built, active] = [built_in, rolled.active_in].map(|time| time.as_millis());
     Ok(rolled
         .changed
         .then(|| format!("revision {}: built in {built} ms, swapped in {active} ms", rolled.revision.number)))
-}
-
-/// What makes `new` of `old`: the new keys, and `null` for those that are gone.
-fn over(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
-    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    new.clone().into_iter().chain(gone).collect()
 }
 
 /// A hub in this process.
@@ -238,7 +223,7 @@ impl Hub {
             let _ = tell.send(inside);
         };
         let seeing = Seeing::default();
-        let node = crate::run::run_with(config, Listeners { clients, admin }, seeing.clone(), shutdown, ready);
+        let node = crate::run::run_seen(config, Listeners { clients, admin }, seeing.clone(), shutdown, ready);
         let mut task = tokio::spawn(node);
         match told.await {
             Ok(inside) => Ok(Self { address, inside, seeing, stop, task }),
@@ -253,20 +238,5 @@ impl Hub {
     async fn stop(self) -> anyhow::Result<()> {
         drop(self.stop);
         self.task.await.context("the hub broke down")?
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn settings_that_are_gone_are_taken_away() {
-        let map = |value: Value| value.as_object().cloned().unwrap();
-        let (old, new) = (json!({ "policy": "skip", "config": { "a": 1 } }), json!({ "config": { "b": 2 } }));
-        let expected = json!({ "policy": null, "config": { "b": 2 } });
-        assert_eq!(over(&map(old), &map(new)), map(expected));
     }
 }

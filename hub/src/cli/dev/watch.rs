@@ -27,20 +27,37 @@ pub struct Watch {
     saved: Arc<Notify>,
 }
 
+/// What counts of what is looked at.
+struct Counting {
+    /// The crate's own folder.
+    dir: PathBuf,
+    sources: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
 impl Watch {
-    /// Begins to look at `sources`, with what is in them, and at the manifest in `dir`.
+    /// Begins to look at `sources`, with what is in them, at the manifest in `dir`, and at `files`.
     ///
     /// # Errors
-    /// When the system cannot watch: its limit on inotify watches may be reached.
-    pub fn start(dir: &Path, sources: &[PathBuf]) -> anyhow::Result<Self> {
+    /// When a file has no folder, or the system cannot watch: its limit on inotify watches may be reached.
+    pub fn start<'f>(dir: &Path, sources: &[PathBuf], files: impl Iterator<Item = &'f Path>) -> anyhow::Result<Self> {
         let saved = Arc::new(Notify::new());
-        let (dir, sources) = (dir.to_owned(), sources.to_vec());
+        // a file that is replaced is another one: its folder is looked at
+        let in_folder = |file: &Path| {
+            let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = folder.canonicalize().with_context(|| format!("cannot watch `{}`", file.display()))?;
+            anyhow::Ok(folder.join(file.file_name().unwrap_or_default()))
+        };
+        let files = files.map(in_folder).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut folders: Vec<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        folders.insert(0, dir.to_owned());
+        let counting = Counting { dir: dir.to_owned(), sources: sources.to_vec(), files };
         let handle = {
-            let (saved, dir, sources) = (saved.clone(), dir.clone(), sources.clone());
+            let saved = saved.clone();
             move |event: notify::Result<notify::Event>| match event {
                 Ok(event) if event.kind.is_access() => {}
                 Ok(event) => {
-                    if event.paths.iter().any(|path| counts(path, &dir, &sources)) {
+                    if event.paths.iter().any(|path| counting.has(path)) {
                         saved.notify_one();
                     }
                 }
@@ -48,10 +65,12 @@ impl Watch {
                 Err(_) => saved.notify_one(),
             }
         };
-        let watching = || format!("cannot watch `{}`", dir.display());
-        let mut watcher = notify::recommended_watcher(handle).with_context(watching)?;
-        watcher.watch(&dir, RecursiveMode::NonRecursive).with_context(watching)?;
-        let mut watch = Self { watcher, sources, saved };
+        let mut watcher = notify::recommended_watcher(handle).context("cannot watch for saves")?;
+        for folder in &folders {
+            let watching = || format!("cannot watch `{}`", folder.display());
+            watcher.watch(folder, RecursiveMode::NonRecursive).with_context(watching)?;
+        }
+        let mut watch = Self { watcher, sources: sources.to_vec(), saved };
         watch.look();
         Ok(watch)
     }
@@ -73,9 +92,13 @@ impl Watch {
     }
 }
 
-/// Whether a change of a file may change the component.
-fn counts(path: &Path, dir: &Path, sources: &[PathBuf]) -> bool {
-    sources.iter().any(|folder| path.starts_with(folder)) || FILES.iter().any(|file| path == dir.join(file))
+impl Counting {
+    /// Whether a change of a file may change the component, or what is around it.
+    fn has(&self, path: &Path) -> bool {
+        self.sources.iter().any(|folder| path.starts_with(folder))
+            || FILES.iter().any(|file| path == self.dir.join(file))
+            || self.files.iter().any(|file| path == file)
+    }
 }
 
 #[cfg(test)]
@@ -92,11 +115,20 @@ mod tests {
 
     #[test]
     fn builds_do_not_count() {
-        let counts = |path: &str| counts(path.as_ref(), "/crate".as_ref(), &["/crate/src".into(), "/other/src".into()]);
-        for path in ["/crate/src/lib.rs", "/crate/src/a/b.rs", "/crate/Cargo.toml", "/other/src/lib.rs", "/crate/src"] {
+        let sources = vec!["/crate/src".into(), "/other/src".into()];
+        let counting = Counting { dir: "/crate".into(), sources, files: vec!["/etc/hub.toml".into()] };
+        let counts = |path: &str| counting.has(path.as_ref());
+        for path in [
+            "/etc/hub.toml",
+            "/crate/src/lib.rs",
+            "/crate/src/a/b.rs",
+            "/crate/Cargo.toml",
+            "/other/src/lib.rs",
+            "/crate/src",
+        ] {
             assert!(counts(path), "{path}");
         }
-        for path in ["/crate/Cargo.lock", "/crate/target", "/crate/README.md", "/crate/srcs/lib.rs"] {
+        for path in ["/etc/hub.toml~", "/crate/Cargo.lock", "/crate/target", "/crate/README.md", "/crate/srcs/lib.rs"] {
             assert!(!counts(path), "{path}");
         }
     }
@@ -107,7 +139,15 @@ mod tests {
         let src = dir.join("src");
         fs::create_dir_all(&src).unwrap();
         fs::write(src.join("lib.rs"), "1").unwrap();
-        let mut watch = Watch::start(&dir, std::slice::from_ref(&src)).unwrap();
+        let around = dir.join("around");
+        fs::create_dir_all(&around).unwrap();
+        let config = around.join("hub.toml");
+        let mut watch = Watch::start(&dir, std::slice::from_ref(&src), [config.as_path()].into_iter()).unwrap();
+        fs::write(&config, "1").unwrap();
+        saved(&mut watch).await;
+        fs::write(around.join("new"), "2").unwrap();
+        fs::rename(around.join("new"), &config).unwrap();
+        saved(&mut watch).await;
         fs::write(src.join("lib.rs"), "2").unwrap();
         saved(&mut watch).await;
         // as editors do that replace a file

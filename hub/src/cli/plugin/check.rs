@@ -40,7 +40,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match config {
         None => {
             let name = artifact.manifest.name.clone();
-            engine.compile(artifact, &name).await?;
+            engine.compile(artifact.into(), &name).await?;
             note(json, "it would be loaded, if what it needs is granted; --config checks that, and its init");
         }
         Some(path) => {

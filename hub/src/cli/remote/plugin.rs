@@ -22,6 +22,7 @@ use super::{
 use crate::{
     config::is_plugin_name,
     plugin::artifact::{Artifact, FILE_MAX_BYTES},
+    registry::Digest,
     signature,
 };
 
@@ -256,13 +257,13 @@ impl Push {
     fn run(self, remote: &Remote, before: Option<String>, change: &ChangeArgs, reconnect: bool) -> Outcome {
         let client = remote.client()?;
         let Self { name, bytes, signature, settings } = self;
-        let call = Call::new("POST", path(&name, ""))
-            .query(change.query())
-            .with("before", before)
-            .with("settings", Some(settings).filter(|settings| *settings != json!({})))
-            .component(&bytes, signature);
-        let answer =
-            wait(&format!("{name}: uploading {} kB, compiling, warming", bytes.len() / 1000), || client.call(call))?;
+        let sha256 = Digest::of(&bytes);
+        let upload = Call::new("PUT", format!("/v1/artifacts/{sha256}")).component(&bytes, signature);
+        wait(&format!("{name}: uploading {} kB", bytes.len() / 1000), || client.call(upload))?;
+        // in a body: settings may hold secrets, and addresses stand in logs
+        let push = json!({ "sha256": sha256.to_string(), "settings": settings, "before": before });
+        let call = Call::new("POST", path(&name, "")).query(change.query()).json(&push);
+        let answer = wait(&format!("{name}: compiling, warming"), || client.call(call))?;
         let reconnected = match reconnect {
             true => Some(client.call(Call::new("POST", path(&name, "/reconnect")))?["sockets"].clone()),
             false => None,

@@ -95,6 +95,7 @@ cache_max_bytes = 2021
 
 [registry]
 artifacts_max_bytes = 2_000_000
+revisions_max = 2022
 
 [log]
 level = "warn,hub::plugin=debug"
@@ -106,6 +107,10 @@ connections_max = 401
 upload_max_bytes = 4002
 body_max_bytes = 4003
 body_timeout_ms = 404
+audit_max_bytes = 65_537
+plugin_log_lines_max = 409
+plugin_log_max_bytes = 4010
+followers_max = 408
 page_max = 405
 asks_max = 406
 ask_timeout_max_ms = 407
@@ -219,7 +224,7 @@ fn every_key_counts() {
     let engine = &config.engine;
     assert_eq!((engine.instances_max, engine.memory_max_bytes, engine.stack_max_bytes), (301, 32 << 20, 128 << 10));
     assert_eq!((&engine.cache_key_file, engine.cache_max_bytes), (&Some(base().join("node.key")), 2021));
-    assert_eq!(config.registry.artifacts_max_bytes, 2_000_000);
+    assert_eq!((config.registry.artifacts_max_bytes, config.registry.revisions_max), (2_000_000, 2022));
     assert_eq!((config.log.level.as_str(), config.log.format), ("warn,hub::plugin=debug", LogFormat::Json));
     let keys: Vec<String> = config.trusted_keys.iter().map(|key| key.id().to_string()).collect();
     assert_eq!(keys, ["AD0181F2860A8084"]);
@@ -227,6 +232,8 @@ fn every_key_counts() {
     assert_eq!(admin.listen.map(|listen| listen.to_string()).as_deref(), Some("127.0.0.1:4001"));
     let counts = [admin.connections_max, admin.upload_max_bytes, admin.body_max_bytes, admin.page_max, admin.asks_max];
     assert_eq!(counts, [401, 4002, 4003, 405, 406]);
+    assert_eq!((admin.audit_max_bytes, admin.followers_max), (65_537, 408));
+    assert_eq!((admin.plugin_logs.lines_max, admin.plugin_logs.max_bytes), (409, 4010));
     assert_eq!([admin.body_timeout, admin.ask_timeout_max].map(|time| time.as_millis()), [404, 407]);
 }
 
@@ -402,6 +409,7 @@ fn the_readme_names_every_limit() {
         &effective["limits"],
         &effective["store"],
         &effective["engine"],
+        &effective["registry"],
         &effective["admin"],
         &effective["plugin"][0]["limits"],
         &effective["plugin"][0]["breaker"],

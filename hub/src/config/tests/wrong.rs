@@ -259,8 +259,9 @@ fn all_problems_of_a_file_come_together_in_the_order_of_lines() {
 fn a_token_says_what_is_missing_and_repeats_nothing() {
     check(
         "[admin]\nport = 1",
-        "hub.toml:2:1: admin.port: unknown key, known here are ask_timeout_max_ms, asks_max, body_max_bytes, \
-         body_timeout_ms, connections_max, listen, page_max, token, upload_max_bytes",
+        "hub.toml:2:1: admin.port: unknown key, known here are ask_timeout_max_ms, asks_max, audit_max_bytes, \
+         body_max_bytes, body_timeout_ms, connections_max, followers_max, listen, page_max, plugin_log_lines_max, \
+         plugin_log_max_bytes, token, upload_max_bytes",
     );
     check(
         "[[admin.token]]",

@@ -18,7 +18,7 @@ async fn three_revisions(test: &str) -> Folder {
     let folder = Folder::new(test);
     let registry = open(&folder).unwrap();
     for base in 0..3 {
-        registry.commit(base, proposal(&format!("change {base}"))).await.unwrap();
+        commit(&registry, base, proposal(&format!("change {base}"))).await.unwrap();
     }
     folder
 }
@@ -30,7 +30,7 @@ async fn files_are_for_their_owner_alone() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let registry = open(&folder).unwrap();
     let sha256 = registry.put(signed("x", "signature")).await.unwrap();
-    registry.commit(0, proposal("first")).await.unwrap();
+    commit(&registry, 0, proposal("first")).await.unwrap();
     let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().permissions().mode() & 0o7777;
     for path in ["", "artifacts", "revisions"] {
         assert_eq!(mode(path), 0o700, "{path}");
@@ -67,8 +67,10 @@ async fn what_a_killed_process_has_not_finished_is_swept() {
     }
     let registry = open(&folder).unwrap();
     assert_eq!(folder.names("revisions"), ["04.json", "1.json", "2.json", "3.json", "notes.txt"]);
-    assert_eq!(folder.names("artifacts"), ["README"]);
-    assert_eq!(registry.artifacts().await.unwrap(), []);
+    let mut whole = [b"a", b"b"].map(|bytes| format!("{}.wasm", Digest::of(bytes))).to_vec();
+    whole.push("README".into());
+    whole.sort();
+    assert_eq!(folder.names("artifacts"), whole);
     assert_eq!(registry.head().await.unwrap().unwrap().number, 3);
     registry.put(unsigned("x")).await.unwrap();
     assert_eq!(registry.artifact(sha256).await.unwrap(), Some(unsigned("x")), "and is nobody's signature");
@@ -101,29 +103,32 @@ async fn a_damaged_head_refuses_to_open_and_says_what_to_do() {
     fs::remove_file(folder.path().join("revisions/3.json")).unwrap();
     let registry = open(&folder).expect("moved away");
     assert_eq!(registry.head().await.unwrap().unwrap().why, "change 1");
-    assert_eq!(registry.commit(2, proposal("again")).await.unwrap().number, 3);
+    assert_eq!(commit(&registry, 2, proposal("again")).await.unwrap().number, 3);
 }
 
 #[tokio::test]
 async fn a_gap_refuses_to_open_and_says_what_to_do() {
     let folder = three_revisions("gap").await;
-    let gap = |number: u64, go_on: &str| {
-        let file = folder.path().join(format!("revisions/{number}.json"));
+    let gap = || {
+        let file = folder.path().join("revisions/2.json");
         let aside = folder.path().join("aside");
         fs::rename(&file, &aside).unwrap();
         assert_eq!(
             refusal(&folder),
             format!(
-                "damaged: `{}` is missing, and there are later ones: restore it from a backup, or {go_on} by moving all \
-                 later ones away",
+                "damaged: `{}` is missing, and there are later ones: restore it from a backup, or go on with \
+                 revision 1 by moving all later ones away",
                 file.display()
             )
         );
         fs::rename(&aside, &file).unwrap();
     };
-    gap(2, "go on with revision 1");
-    gap(1, "begin anew");
-    open(&folder).unwrap();
+    gap();
+    // the oldest are forgotten in their time: what is missing there is no gap
+    fs::remove_file(folder.path().join("revisions/1.json")).unwrap();
+    let registry = open(&folder).unwrap();
+    assert_eq!(numbers(&registry, None, 10).await, [3, 2]);
+    assert_eq!(registry.revision(1).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -137,7 +142,7 @@ async fn a_damaged_revision_of_old_times_harms_no_other() {
         assert!(matches!(error, RegistryError::Damaged(_)) && text.contains("revisions/1.json"), "{text}");
     }
     assert_eq!(registry.history(None, 2).await.unwrap().len(), 2);
-    registry.commit(3, proposal("next")).await.unwrap();
+    commit(&registry, 3, proposal("next")).await.unwrap();
     fs::remove_file(folder.path().join("revisions/2.json")).unwrap();
     let error = registry.revision(2).await.unwrap_err();
     assert!(error.to_string().contains("it is not there any more"), "{error}");
@@ -149,7 +154,7 @@ async fn a_revision_that_somebody_else_has_written_is_not_written_over() {
     let registry = open(&folder).unwrap();
     let file = folder.path().join("revisions/4.json");
     fs::write(&file, "somebody's").unwrap();
-    let error = registry.commit(3, proposal("next")).await.unwrap_err();
+    let error = commit(&registry, 3, proposal("next")).await.unwrap_err();
     let said = format!("the registry is unavailable: cannot write `{}`: ", file.display());
     assert!(error.to_string().starts_with(&said), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"somebody's");
@@ -189,24 +194,24 @@ async fn a_full_disk_is_an_error_and_the_last_revision_stays_whole() {
         return eprintln!("not run: mounting a tmpfs needs root");
     };
     let path = disk.path().join("registry");
-    let large = Limits { artifacts_max_bytes: 1 << 30, revision_max_bytes: 1 << 20 };
+    let large = Limits { artifacts_max_bytes: 1 << 30, revision_max_bytes: 1 << 20, revisions_max: 8 };
     let kept = {
         let registry = LocalRegistry::open(&path, large).unwrap();
         let sha256 = registry.put(signed("small", "signature")).await.unwrap();
-        let first = registry.commit(0, proposal("first")).await.unwrap();
+        let first = commit(&registry, 0, proposal("first")).await.unwrap();
         let error = registry.put(Artifact { bytes: vec![1; 2 << 20].into(), signature: None }).await.unwrap_err();
         assert_unavailable(&error, &path.join("artifacts"));
         let filler = disk.path().join("filler");
         // fails when the disk is full, which is what it is for
         let _ = fs::write(&filler, vec![0; 2 << 20]);
-        let error = registry.commit(1, proposal(&"w".repeat(100_000))).await.unwrap_err();
+        let error = commit(&registry, 1, proposal(&"w".repeat(100_000))).await.unwrap_err();
         assert_unavailable(&error, &path.join("revisions/2.json"));
         assert_eq!(registry.head().await.unwrap(), Some(first.clone()));
         assert_eq!(fs::read_dir(path.join("revisions")).unwrap().count(), 1, "nothing half is left");
         fs::remove_file(&filler).unwrap();
-        let second = registry.commit(1, proposal(&"w".repeat(100_000))).await.expect("there is room again");
+        let second = commit(&registry, 1, proposal(&"w".repeat(100_000))).await.expect("there is room again");
         let _ = fs::write(&filler, vec![0; 2 << 20]);
-        registry.commit(2, proposal(&"w".repeat(100_000))).await.unwrap_err();
+        commit(&registry, 2, proposal(&"w".repeat(100_000))).await.unwrap_err();
         assert_eq!(registry.artifact(sha256).await.unwrap(), Some(signed("small", "signature")));
         [second, first]
     };
@@ -219,4 +224,15 @@ fn assert_unavailable(error: &RegistryError, path: &Path) {
     let text = error.to_string();
     assert!(matches!(error, RegistryError::Unavailable(_)), "{text}");
     assert!(text.contains(&format!("cannot write `{}", path.display())) && text.contains("No space left"), "{text}");
+}
+
+#[tokio::test]
+async fn more_revisions_than_are_kept_by_now_are_forgotten_with_the_next_one() {
+    let folder = three_revisions("fewer").await;
+    let fewer = Limits { revisions_max: 2, ..limits() };
+    let registry = LocalRegistry::open(folder.path(), fewer).unwrap();
+    assert_eq!(numbers(&registry, None, 10).await, [3, 2, 1]);
+    registry.commit(3, proposal("next")).await.unwrap();
+    assert_eq!(folder.names("revisions"), ["3.json", "4.json"]);
+    assert_eq!(numbers(&registry, None, 10).await, [4, 3]);
 }

@@ -94,7 +94,7 @@ impl Durable for Local {
 }
 
 fn limits() -> Limits {
-    Limits { artifacts_max_bytes: 10_000, revision_max_bytes: 2000 }
+    Limits { artifacts_max_bytes: 10_000, revision_max_bytes: 2000, revisions_max: 8 }
 }
 
 fn unsigned(bytes: &'static str) -> Artifact {
@@ -115,6 +115,14 @@ fn proposal(why: &str) -> Proposal {
     };
     // not in the order of their names: the order of a chain is its own
     Proposal { plugins: vec![placed("b"), placed("a")], who: "ann".into(), why: why.into() }
+}
+
+/// Commits it, with the files that it names.
+async fn commit(registry: &dyn Registry, base: u64, proposal: Proposal) -> Result<Revision, RegistryError> {
+    for file in ["a", "b"] {
+        registry.put(unsigned(file)).await?;
+    }
+    registry.commit(base, proposal).await
 }
 
 async fn numbers(registry: &dyn Registry, before: Option<u64>, limit: usize) -> Vec<u64> {
@@ -142,7 +150,9 @@ suite!(
     all:
     what_was_put_is_given_back_as_it_was,
     the_same_put_again_changes_nothing_but_its_signature,
-    what_was_forgotten_is_gone,
+    what_a_revision_names_is_there,
+    files_that_no_revision_names_make_room_the_oldest_first,
+    the_oldest_of_a_long_history_are_forgotten,
     an_artifact_altered_by_one_byte_is_damaged_until_it_is_put_again,
     a_signature_that_was_altered_or_taken_away_is_never_the_old_one,
     a_revision_is_kept_as_it_was_committed,
@@ -183,16 +193,75 @@ async fn the_same_put_again_changes_nothing_but_its_signature(place: impl Place)
     assert_eq!(registry.artifacts().await.unwrap().len(), 1);
 }
 
-async fn what_was_forgotten_is_gone(place: impl Place) {
+async fn what_a_revision_names_is_there(place: impl Place) {
     let registry = place.registry();
-    let sha256 = registry.put(signed("x", "signature")).await.unwrap();
-    registry.put(unsigned("y")).await.unwrap();
-    registry.forget(sha256).await.unwrap();
-    assert_eq!(registry.artifact(sha256).await.unwrap(), None);
-    assert_eq!(registry.artifacts().await.unwrap().len(), 1);
-    registry.forget(sha256).await.expect("what is not there is forgotten already");
-    registry.put(unsigned("x")).await.unwrap();
-    assert_eq!(registry.artifact(sha256).await.unwrap(), Some(unsigned("x")), "its signature went with it");
+    registry.put(unsigned("a")).await.unwrap();
+    let error = registry.commit(0, proposal("first")).await.unwrap_err();
+    let missing = Digest::of(b"b");
+    assert_eq!(error.to_string(), format!("plugin file {missing} is not in the registry: push it again"));
+    assert_eq!(registry.head().await.unwrap(), None);
+    registry.put(unsigned("b")).await.unwrap();
+    assert_eq!(registry.commit(0, proposal("first")).await.unwrap().number, 1);
+}
+
+/// A file of so many bytes.
+fn large(byte: char, bytes: usize) -> Artifact {
+    Artifact { bytes: byte.to_string().repeat(bytes).into(), signature: None }
+}
+
+/// A revision that names these files.
+fn naming(files: &[Digest]) -> Proposal {
+    let placed = |sha256: &Digest| {
+        let (name, version, written) = (sha256.to_string(), "0.1.0".into(), Map::new());
+        Placed { name, sha256: *sha256, version, written }
+    };
+    Proposal { plugins: files.iter().map(placed).collect(), who: "ann".into(), why: String::new() }
+}
+
+async fn files_that_no_revision_names_make_room_the_oldest_first(place: impl Place) {
+    let registry = place.registry();
+    let there = async || registry.artifacts().await.unwrap().iter().map(|info| info.sha256).collect::<Vec<_>>();
+    let mut put = Vec::new();
+    for byte in ['a', 'b', 'c'] {
+        put.push(registry.put(large(byte, 3000)).await.unwrap());
+    }
+    let [a, b, c] = put[..] else { unreachable!("three were put") };
+    registry.commit(0, naming(&[a])).await.unwrap();
+    registry.put(signed("small", "signature")).await.unwrap();
+    let d = registry.put(large('d', 3000)).await.expect("b makes room");
+    let left = there().await;
+    assert!(!left.contains(&b), "the oldest that no revision names goes, and it is enough");
+    assert!([a, c, d].iter().all(|kept| left.contains(kept)) && left.len() == 4, "{left:?}");
+    // what a rollback may need stays
+    registry.commit(1, naming(&[c, d])).await.unwrap();
+    let error = registry.put(large('e', 3000)).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "artifacts_max_bytes exceeded: used 12000, allowed 10000",
+        "also without the small one"
+    );
+    assert_eq!(there().await, left, "what would not be enough is not given up");
+    for base in 2..9 {
+        registry.commit(base, naming(&[d])).await.unwrap();
+    }
+    registry.put(large('e', 4000)).await.expect("the revision that named a is forgotten");
+    let left = there().await;
+    assert!([c, d].iter().all(|kept| left.contains(kept)) && left.len() == 3, "{left:?}");
+    let small = registry.put(unsigned("small")).await.unwrap();
+    assert_eq!(registry.artifact(small).await.unwrap(), Some(unsigned("small")), "its signature went with it");
+}
+
+async fn the_oldest_of_a_long_history_are_forgotten(place: impl Place) {
+    let registry = place.registry();
+    for base in 0..11 {
+        commit(&*registry, base, proposal(&format!("change {base}"))).await.unwrap();
+    }
+    assert_eq!(numbers(&*registry, None, 100).await, [11, 10, 9, 8, 7, 6, 5, 4]);
+    assert_eq!(numbers(&*registry, Some(6), 100).await, [5, 4]);
+    assert_eq!(numbers(&*registry, Some(4), 100).await, [0; 0]);
+    assert_eq!(registry.revision(3).await.unwrap(), None);
+    assert_eq!(registry.revision(4).await.unwrap().unwrap().why, "change 3");
+    assert_eq!(registry.head().await.unwrap().unwrap().number, 11);
 }
 
 async fn an_artifact_altered_by_one_byte_is_damaged_until_it_is_put_again(place: impl Place) {
@@ -232,7 +301,7 @@ async fn a_revision_is_kept_as_it_was_committed(place: impl Place) {
     assert_eq!(registry.head().await.unwrap(), None);
     assert_eq!(registry.revision(1).await.unwrap(), None);
     assert_eq!(registry.history(None, 10).await.unwrap(), []);
-    let first = registry.commit(0, proposal("first")).await.unwrap();
+    let first = commit(&*registry, 0, proposal("first")).await.unwrap();
     let Revision { number, plugins, who, why, when_ms } = first.clone();
     assert_eq!((number, plugins, &*who, &*why), (1, proposal("").plugins, "ann", "first"));
     assert!(now_ms() - when_ms < 3_600_000, "{when_ms}");
@@ -250,10 +319,10 @@ async fn a_revision_is_kept_as_it_was_committed(place: impl Place) {
 
 async fn a_conflict_names_the_revision_in_force_and_changes_nothing(place: impl Place) {
     let registry = place.registry();
-    let conflict = async |base| registry.commit(base, proposal("late")).await.unwrap_err().to_string();
+    let conflict = async |base| commit(&*registry, base, proposal("late")).await.unwrap_err().to_string();
     assert_eq!(conflict(1).await, "the chain is at revision 0 by now");
-    registry.commit(0, proposal("first")).await.unwrap();
-    registry.commit(1, proposal("second")).await.unwrap();
+    commit(&*registry, 0, proposal("first")).await.unwrap();
+    commit(&*registry, 1, proposal("second")).await.unwrap();
     for base in [0, 1, 3, u64::MAX] {
         assert_eq!(conflict(base).await, "the chain is at revision 2 by now", "{base}");
     }
@@ -265,7 +334,7 @@ async fn of_many_commits_at_once_one_wins(place: impl Place) {
     for base in 0..5 {
         let tries = (0..16).map(|n| {
             let registry = registry.clone();
-            tokio::spawn(async move { registry.commit(base, proposal(&format!("try {n}"))).await })
+            tokio::spawn(async move { commit(&*registry, base, proposal(&format!("try {n}"))).await })
         });
         let mut won = Vec::new();
         for one in tries.collect::<Vec<_>>() {
@@ -284,7 +353,7 @@ async fn of_many_commits_at_once_one_wins(place: impl Place) {
 async fn history_comes_newest_first_in_pages(place: impl Place) {
     let registry = place.registry();
     for base in 0..7 {
-        registry.commit(base, proposal(&format!("change {base}"))).await.unwrap();
+        commit(&*registry, base, proposal(&format!("change {base}"))).await.unwrap();
     }
     assert_eq!(numbers(&*registry, None, 3).await, [7, 6, 5]);
     assert_eq!(numbers(&*registry, Some(5), 3).await, [4, 3, 2]);
@@ -300,24 +369,23 @@ async fn history_comes_newest_first_in_pages(place: impl Place) {
 
 async fn limits_have_names_and_what_exceeds_them_changes_nothing(place: impl Place) {
     let registry = place.registry();
-    let large = |byte: char, length: usize| Artifact { bytes: byte.to_string().repeat(length).into(), signature: None };
     let first = registry.put(large('a', 6000)).await.unwrap();
+    registry.commit(0, naming(&[first])).await.unwrap();
     let error = registry.put(large('b', 4001)).await.unwrap_err();
     assert_eq!(error.to_string(), "artifacts_max_bytes exceeded: used 10001, allowed 10000");
     assert_eq!(registry.artifacts().await.unwrap().len(), 1);
     registry.put(large('b', 4000)).await.expect("the rest may be used up");
     registry.put(large('a', 6000)).await.expect("what is there takes no more room");
-    registry.forget(first).await.unwrap();
-    registry.put(large('c', 6000)).await.expect("forgetting makes room");
 
     let error = registry.put(signed("x", &"s".repeat(SIGNATURE_MAX_BYTES + 1))).await.unwrap_err();
     assert_eq!(error.to_string(), "signature_max_bytes exceeded: used 16385, allowed 16384");
     assert_eq!(registry.artifact(Digest::of(b"x")).await.unwrap(), None);
 
-    let error = registry.commit(0, proposal(&"w".repeat(2000))).await.unwrap_err();
+    let long = Proposal { why: "w".repeat(2000), ..naming(&[first]) };
+    let error = registry.commit(1, long).await.unwrap_err();
     assert!(error.to_string().starts_with("revision_max_bytes exceeded: used 2"), "{error}");
-    assert_eq!(registry.head().await.unwrap(), None);
-    assert_eq!(registry.commit(0, proposal("short")).await.unwrap().number, 1);
+    assert_eq!(registry.head().await.unwrap().unwrap().number, 1);
+    assert_eq!(registry.commit(1, naming(&[first])).await.unwrap().number, 2);
 }
 
 async fn a_restart_keeps_all(mut place: impl Durable) {
@@ -327,34 +395,33 @@ async fn a_restart_keeps_all(mut place: impl Durable) {
         let registry = place.registry();
         registry.put(one.clone()).await.unwrap();
         registry.put(two.clone()).await.unwrap();
-        let gone = registry.put(signed("three", "signature")).await.unwrap();
-        registry.forget(gone).await.unwrap();
-        for base in 0..3 {
-            revisions.insert(0, registry.commit(base, proposal(&format!("change {base}"))).await.unwrap());
+        for base in 0..11 {
+            revisions.insert(0, commit(&*registry, base, proposal(&format!("change {base}"))).await.unwrap());
         }
+        revisions.truncate(8);
     }
     for _ in 0..2 {
         place.restart();
         let registry = place.registry();
         assert_eq!(registry.head().await.unwrap().as_ref(), revisions.first());
         assert_eq!(registry.history(None, 10).await.unwrap(), revisions);
-        assert_eq!(registry.artifacts().await.unwrap().len(), 2);
+        assert_eq!(registry.artifacts().await.unwrap().len(), 4, "with those that the revisions name");
         for artifact in [&one, &two] {
             assert_eq!(registry.artifact(Digest::of(&artifact.bytes)).await.unwrap().as_ref(), Some(artifact));
         }
     }
     let registry = place.registry();
     let error = registry.commit(2, proposal("late")).await.unwrap_err();
-    assert!(matches!(error, RegistryError::Conflict { current: 3 }), "{error}");
-    assert_eq!(registry.commit(3, proposal("next")).await.unwrap().number, 4);
+    assert!(matches!(error, RegistryError::Conflict { current: 11 }), "{error}");
+    assert_eq!(registry.commit(11, proposal("next")).await.unwrap().number, 12);
 }
 
 #[tokio::test]
-async fn in_memory_the_oldest_of_a_long_history_are_forgotten() {
-    let limits = Limits { revision_max_bytes: 4 << 20, ..limits() };
+async fn in_memory_a_history_of_many_bytes_is_forgotten_too() {
+    let limits = Limits { revision_max_bytes: 4 << 20, revisions_max: 100, ..limits() };
     let registry = MemoryRegistry::new(limits);
     for base in 0..12 {
-        registry.commit(base, proposal(&"w".repeat(4_000_000))).await.unwrap();
+        commit(&registry, base, proposal(&"w".repeat(4_000_000))).await.unwrap();
     }
     let kept = numbers(&registry, None, 100).await;
     assert_eq!(kept, [12, 11, 10, 9, 8, 7, 6, 5], "32 MiB of them");

@@ -56,8 +56,8 @@ pub struct Tracer {
 
 impl Tracer {
     /// At most so many may look on at once.
-    pub fn new(subscribers_max: usize) -> Self {
-        Self { feed: Feed::new(subscribers_max) }
+    pub fn new(followers_max: usize) -> Self {
+        Self { feed: Feed::new(followers_max) }
     }
 
     /// All events that fit, from now on, each when the log has it.
@@ -97,7 +97,7 @@ impl Tracer {
 
 impl Default for Tracer {
     fn default() -> Self {
-        Self::new(super::SUBSCRIBERS_MAX)
+        Self::new(super::FOLLOWERS_MAX)
     }
 }
 

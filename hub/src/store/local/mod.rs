@@ -1,22 +1,23 @@
 //! The store of a single node: what was committed lately in memory, everything else in a file, if there is one.
 
+mod state;
+mod writer;
+
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::HashMap,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
+pub(super) use self::state::Kept;
+use self::state::{Change, Shared, held};
 use super::{
     Doing, Figures, Key, Limits, OpError, Prepared, Record, Store, StoreError, Write, apply,
-    disk::{Batch, Disk, DiskError, Usage},
+    disk::{Disk, DiskError, Usage},
     meters::Meters,
 };
 use crate::event::now_ms;
@@ -25,8 +26,6 @@ use crate::event::now_ms;
 const EXPIRED_AT_ONCE: usize = 256;
 /// Keys that one step of a purge takes away.
 const PURGED_AT_ONCE: usize = 1024;
-/// How long the writer waits after an error before it tries again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Embedded keyed state.
 pub struct LocalStore {
@@ -34,57 +33,6 @@ pub struct LocalStore {
     meters: Meters,
     epoch: u64,
     writer: Option<thread::JoinHandle<()>>,
-}
-
-struct Shared {
-    limits: Limits,
-    disk: Option<Disk>,
-    /// Whoever holds it commits.
-    commits: Arc<AsyncMutex<()>>,
-    state: Mutex<State>,
-    /// Wakes the writer.
-    wake: Condvar,
-    /// Wakes who waits for the writer.
-    written: Notify,
-    conflicts: AtomicU64,
-}
-
-#[derive(Default)]
-struct State {
-    /// What was committed and is not in the file. Without a file: everything.
-    recent: HashMap<Key, Recent>,
-    backlog_bytes: usize,
-    /// Bytes of each scope.
-    usage: Usage,
-    usage_changed: HashSet<Box<[u8]>>,
-    /// Without a file: what ends when.
-    ends: BTreeSet<(u64, Key)>,
-    /// Numbers commits.
-    last: u64,
-    /// The last commit that is in the file.
-    synced: u64,
-    /// Why the file takes nothing.
-    failed: Option<String>,
-    closing: bool,
-}
-
-struct Recent {
-    commit: u64,
-    /// As it is kept, and when it ends; `None`: deleted.
-    kept: Option<Kept>,
-}
-
-#[derive(Clone)]
-pub(super) struct Kept {
-    pub bytes: Arc<[u8]>,
-    pub expires_ms: Option<u64>,
-}
-
-/// One key's change, checked.
-struct Change {
-    key: Key,
-    old_bytes: usize,
-    kept: Option<Kept>,
 }
 
 struct LocalPrepared {
@@ -210,198 +158,12 @@ fn limit(limit: &'static str, used: u64, allowed: u64) -> StoreError {
     StoreError::Limit { limit, used, allowed }
 }
 
-/// What a key counts towards its scope: nothing when it holds nothing.
-fn held(key: &Key, bytes: usize) -> i64 {
-    if bytes == 0 { 0 } else { (key.bytes.len() - key.scope_len + bytes) as i64 }
-}
-
 fn encode(record: &Record) -> Result<Vec<u8>, StoreError> {
     postcard::to_stdvec(record).map_err(|e| StoreError::Unavailable(format!("a record cannot be written: {e}")))
 }
 
 fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
     postcard::from_bytes(bytes).map_err(|e| StoreError::Unavailable(format!("a record cannot be read: {e}")))
-}
-
-impl Shared {
-    fn new(limits: Limits, disk: Option<Disk>, usage: Usage) -> Self {
-        let state = Mutex::new(State { usage, ..State::default() });
-        let (wake, written) = (Condvar::new(), Notify::new());
-        Self { limits, disk, commits: Arc::default(), state, wake, written, conflicts: AtomicU64::new(0) }
-    }
-
-    /// What is kept under a key, expired or not.
-    fn read(&self, key: &Key) -> Result<Option<Arc<[u8]>>, StoreError> {
-        if let Some(recent) = self.state.lock().recent.get(key) {
-            return Ok(recent.kept.as_ref().map(|k| k.bytes.clone()));
-        }
-        // what leaves `recent` is in the file already
-        let Some(disk) = &self.disk else { return Ok(None) };
-        disk.read(&key.bytes).map_err(DiskError::into_store)
-    }
-
-    /// Keys with this beginning that hold something and may not be in the file.
-    fn recent_keys(&self, prefix: &[u8]) -> Vec<Key> {
-        let state = self.state.lock();
-        let held = state.recent.iter().filter(|(key, recent)| key.bytes.starts_with(prefix) && recent.kept.is_some());
-        held.map(|(key, _)| key.clone()).collect()
-    }
-
-    fn commit(&self, changes: Vec<Change>) {
-        let mut state = self.state.lock();
-        state.last += 1;
-        let commit = state.last;
-        for change in changes {
-            let new_bytes = change.kept.as_ref().map_or(0, |k| k.bytes.len());
-            let new_end = change.kept.as_ref().and_then(|k| k.expires_ms);
-            state.count(&change.key, held(&change.key, new_bytes) - held(&change.key, change.old_bytes));
-            if self.disk.is_some() {
-                state.backlog_bytes += change.key.bytes.len() + new_bytes;
-            } else if let Some(end) = change.kept.as_ref().and_then(|k| k.expires_ms) {
-                state.ends.insert((end, change.key.clone()));
-            }
-            let deletes = self.disk.is_none() && change.kept.is_none();
-            let before = if deletes {
-                state.recent.remove(&change.key)
-            } else {
-                state.recent.insert(change.key.clone(), Recent { commit, kept: change.kept })
-            };
-            if let Some(before) = before {
-                if self.disk.is_none()
-                    && let Some(end) = before.kept.as_ref().and_then(|k| k.expires_ms)
-                    && Some(end) != new_end
-                {
-                    state.ends.remove(&(end, change.key.clone()));
-                }
-                let before_bytes = before.kept.map_or(0, |k| k.bytes.len());
-                state.backlog_bytes = state.backlog_bytes.saturating_sub(change.key.bytes.len() + before_bytes);
-            }
-        }
-        if self.disk.is_none() {
-            state.forget_expired();
-            state.synced = commit;
-        } else {
-            self.wake.notify_one();
-        }
-    }
-
-    /// The writer's life: everything that was committed within `sync_interval` goes to the file in one step.
-    fn write_until_closed(&self) {
-        loop {
-            {
-                let mut state = self.state.lock();
-                if state.recent.is_empty() && !state.closing {
-                    self.wake.wait_for(&mut state, Duration::from_secs(1));
-                }
-                if state.closing && (state.recent.is_empty() || state.failed.is_some()) {
-                    return;
-                }
-            }
-            let begun = Instant::now();
-            if let Err(error) = self.write_once() {
-                let reason = error.to_string();
-                let mut state = self.state.lock();
-                if state.failed.as_ref() != Some(&reason) {
-                    tracing::error!(error = %reason, "the store takes no writes until its disk does");
-                }
-                state.failed = Some(reason);
-                drop(state);
-                self.written.notify_waiters();
-                thread::sleep(RETRY);
-                continue;
-            }
-            let mut state = self.state.lock();
-            while !state.closing && !self.wake.wait_until(&mut state, begun + self.limits.sync_interval).timed_out() {}
-        }
-    }
-
-    fn write_once(&self) -> Result<(), DiskError> {
-        let Some(disk) = &self.disk else { return Ok(()) };
-        let (batch, commit) = {
-            let mut state = self.state.lock();
-            let changes = state.recent.iter().map(|(key, r)| (key.bytes.clone(), r.kept.clone())).collect();
-            let changed = std::mem::take(&mut state.usage_changed);
-            let usage = changed.into_iter().map(|s| (s.clone(), state.usage.get(&s).copied().unwrap_or(0))).collect();
-            (Batch { changes, usage }, state.last)
-        };
-        let scopes: Vec<Box<[u8]>> = batch.usage.iter().map(|(scope, _)| scope.clone()).collect();
-        let is_empty = batch.changes.is_empty() && batch.usage.is_empty();
-        if !is_empty && let Err(error) = disk.write(&batch) {
-            self.state.lock().usage_changed.extend(scopes);
-            return Err(error);
-        }
-        let expired = disk.expired(now_ms(), EXPIRED_AT_ONCE)?;
-        let mut state = self.state.lock();
-        if state.failed.take().is_some() {
-            tracing::info!("the store takes writes again");
-        }
-        let mut freed = 0;
-        state.recent.retain(|key, recent| {
-            if recent.commit <= commit {
-                freed += key.bytes.len() + recent.kept.as_ref().map_or(0, |k| k.bytes.len());
-            }
-            recent.commit > commit
-        });
-        state.backlog_bytes = state.backlog_bytes.saturating_sub(freed);
-        state.synced = commit;
-        drop(state);
-        self.written.notify_waiters();
-        self.forget_expired_in_file(disk, expired)
-    }
-
-    /// Expired keys that nobody changed meanwhile are taken out of the file and of their scopes' account.
-    fn forget_expired_in_file(&self, disk: &Disk, expired: Vec<(Key, usize)>) -> Result<(), DiskError> {
-        // a commit under way has counted the old bytes: they would be taken off twice
-        let Ok(_turn) = self.commits.try_lock() else { return Ok(()) };
-        if expired.is_empty() {
-            return Ok(());
-        }
-        let mut state = self.state.lock();
-        let mut batch = Batch::default();
-        for (key, bytes) in expired {
-            if !state.recent.contains_key(&key) {
-                state.count(&key, -held(&key, bytes));
-                batch.changes.push((key.bytes.clone(), None));
-            }
-        }
-        let changed = std::mem::take(&mut state.usage_changed);
-        batch.usage = changed.into_iter().map(|s| (s.clone(), state.usage.get(&s).copied().unwrap_or(0))).collect();
-        drop(state);
-        // while nobody commits: what is read meanwhile has expired
-        disk.write(&batch)
-    }
-}
-
-impl State {
-    fn count(&mut self, key: &Key, more: i64) {
-        if more == 0 {
-            return;
-        }
-        let used = self.usage.entry(key.scope().into()).or_default();
-        *used = used.saturating_add_signed(more);
-        if *used == 0 {
-            self.usage.remove(key.scope());
-        }
-        self.usage_changed.insert(key.scope().into());
-    }
-
-    fn forget_expired(&mut self) {
-        let now = now_ms();
-        for _ in 0..EXPIRED_AT_ONCE {
-            let Some((end, key)) = self.ends.first().cloned() else { break };
-            if end > now {
-                break;
-            }
-            self.ends.pop_first();
-            // it may have got another end since
-            let kept = self.recent.get(&key).and_then(|r| r.kept.as_ref()).filter(|k| k.expires_ms == Some(end));
-            if let Some(bytes) = kept.map(|k| k.bytes.len()) {
-                self.count(&key, -held(&key, bytes));
-                self.recent.remove(&key);
-            }
-        }
-        self.usage_changed.clear();
-    }
 }
 
 impl Store for LocalStore {
