@@ -73,6 +73,14 @@ file = "{wasm:stamp}"
 config = { tag = "last", target = true }
 "#;
 
+/// Lets clients say who they are and where they are.
+const PROBE: &str = r#"
+[[plugin]]
+name = "probe"
+file = "{wasm:probe}"
+capabilities = ["identity", "credentials", "orders"]
+"#;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plugins_are_pushed_looked_at_and_taken_back() -> anyhow::Result<()> {
     let hub = Remote::start(LAST).await;
@@ -152,13 +160,7 @@ async fn each_way_to_fail_has_its_exit_code_and_says_what_to_do() -> anyhow::Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
-    let probe = r#"
-[[plugin]]
-name = "probe"
-file = "{wasm:probe}"
-capabilities = ["identity", "credentials", "orders"]
-"#;
-    let hub = Remote::start(probe).await;
+    let hub = Remote::start(PROBE).await;
     let auth = json!({ "user": "ann\u{1b}[2J", "join": ["a room"] });
     let mut ann = Client::connect(hub.node.address, "/", auth).await?;
     let _: Value = ann.ask("probe:now", json!({})).await?;
@@ -202,6 +204,34 @@ capabilities = ["identity", "credentials", "orders"]
     assert_eq!(hub.run(&["socket", "list", "--json"]).await?.json()["total"], 0);
     let audit = hub.ok(&["audit"]).await?;
     assert!(audit.contains("kick socket") && audit.contains("publish"), "{audit}");
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_and_rooms_are_sent_away() -> anyhow::Result<()> {
+    let hub = Remote::start(PROBE).await;
+    let mut clients = Vec::new();
+    for (user, room) in [("ann", "tea"), ("ann", "milk"), ("bea", "tea"), ("cat", "a tea/room"), ("dan", "milk")] {
+        let auth = json!({ "user": user, "join": [room] });
+        let mut client = Client::connect(hub.node.address, "/", auth).await?;
+        // behind it the socket is where it wants to be
+        let _: Value = client.ask("probe:now", json!({})).await?;
+        clients.push(client);
+    }
+    let kicked = hub.ok(&["socket", "kick", "--user", "ann", "--namespace", "/"]).await?;
+    assert!(kicked.starts_with("2 sockets were sent away"), "{kicked}");
+    let kicked = hub.ok(&["room", "kick", "tea", "--namespace", "/", "--reason", "closing"]).await?;
+    assert!(kicked.starts_with("1 socket was sent away"), "{kicked}");
+    assert_eq!(hub.run(&["room", "kick", "a tea/room", "--json"]).await?.json(), json!({ "sockets": 1 }));
+    let nobody = hub.run(&["room", "kick", "tea"]).await?;
+    assert!(nobody.code == 1 && nobody.error.contains("this room has no socket there"), "{}", nobody.error);
+    let elsewhere = hub.run(&["user", "kick", "dan", "--namespace", "/other"]).await?;
+    assert!(elsewhere.code == 1 && elsewhere.error.contains("this user has no socket there"), "{}", elsewhere.error);
+    let left = hub.run(&["socket", "list", "--json"]).await?.json();
+    assert_eq!((&left["total"], &left["items"][0]["user"]), (&json!(1), &json!("dan")), "{left}");
+    let kicked = hub.ok(&["user", "kick", "dan", "--reason", "enough"]).await?;
+    assert!(kicked.starts_with("1 socket was sent away"), "{kicked}");
     hub.node.stop().await;
     Ok(())
 }

@@ -141,6 +141,7 @@ fn routes(shared: Arc<Shared>) -> Routes {
         .add(READ, sockets::__path_list_rooms, sockets::list_rooms)
         .add(DEPLOY, sockets::__path_kick_socket, sockets::kick_socket)
         .add(DEPLOY, sockets::__path_kick_user, sockets::kick_user)
+        .add(DEPLOY, sockets::__path_kick_room, sockets::kick_room)
         .add(DEPLOY, publish::__path_publish, publish::publish)
         .add(READ, streams::__path_trace, streams::trace)
         .add(READ, streams::__path_metrics, streams::metrics)

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     delivery::list::{Filter, Grouping, SocketRow},
     event::{SocketId, Text},
-    gateway::socketio::Socket,
 };
 
 /// Items of a page of which nobody has said how many it should have.
@@ -43,17 +42,6 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Self, NoId> {
         SocketId::parse(text).map(Self).ok_or(NoId)
-    }
-}
-
-/// A user's id in a path: any text.
-pub(super) struct User(String);
-
-impl FromStr for User {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
     }
 }
 
@@ -239,11 +227,12 @@ pub(super) async fn kick_socket(
     Param(Id(id)): Param<Id>,
     OptionalJson(kick): OptionalJson<Kick>,
 ) -> Result<Answer<Kicked>, ApiError> {
+    let reason = kick.reason()?;
     let socket = shared.parts.delivery.find_socket(id);
     let socket =
         socket.ok_or_else(|| ApiError::not_found(format!("there is no socket {id}: GET /v1/sockets lists them")))?;
     tracing::info!(socket = %id, who = %caller.name, "kicked");
-    send_away(&shared, vec![socket], kick).await
+    Ok(Answer(Kicked { sockets: shared.parts.node.kick(vec![socket], reason).await }))
 }
 
 /// Send all sockets of a user away
@@ -256,27 +245,52 @@ pub(super) async fn kick_socket(
 pub(super) async fn kick_user(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Param(User(user)): Param<User>,
+    Param(user): Param<String>,
     Query(query): Query<KickQuery>,
     OptionalJson(kick): OptionalJson<Kick>,
 ) -> Result<Answer<Kicked>, ApiError> {
-    let filter =
-        Filter { namespace: query.namespace.map(Text::from), room: None, user: Some(Text::from(user.as_str())) };
+    let reason = kick.reason()?;
+    let filter = Filter { namespace: query.namespace.map(Text::from), room: None, user: Some(Text::from(user)) };
     let sockets = shared.parts.delivery.find_sockets(&filter);
     if sockets.is_empty() {
         return Err(ApiError::not_found("this user has no socket there: GET /v1/users lists those who have"));
     }
-    tracing::info!(user, sockets = sockets.len(), who = %caller.name, "kicked");
-    send_away(&shared, sockets, kick).await
+    tracing::info!(user = filter.user.as_deref(), sockets = sockets.len(), who = %caller.name, "kicked");
+    Ok(Answer(Kicked { sockets: shared.parts.node.kick(sockets, reason).await }))
 }
 
-async fn send_away(shared: &Shared, sockets: Vec<Arc<Socket>>, kick: Kick) -> Result<Answer<Kicked>, ApiError> {
-    let reason = kick.reason.unwrap_or_else(|| REASON.to_owned());
-    if reason.len() > REASON_MAX_BYTES {
-        return Err(ApiError::invalid(format!("reason: allowed are {REASON_MAX_BYTES} bytes")));
+/// Send all sockets in a room away
+#[utoipa::path(
+    post, path = "/v1/rooms/{room}/kick",
+    params(("room" = String, Path), KickQuery),
+    request_body = Option<Kick>,
+    responses((status = 200, body = Kicked))
+)]
+pub(super) async fn kick_room(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Param(room): Param<String>,
+    Query(query): Query<KickQuery>,
+    OptionalJson(kick): OptionalJson<Kick>,
+) -> Result<Answer<Kicked>, ApiError> {
+    let reason = kick.reason()?;
+    let filter = Filter { namespace: query.namespace.map(Text::from), room: Some(Text::from(room)), user: None };
+    let sockets = shared.parts.delivery.find_sockets(&filter);
+    if sockets.is_empty() {
+        return Err(ApiError::not_found("this room has no socket there: GET /v1/rooms lists those that have"));
     }
-    let sockets = shared.parts.node.kick(sockets, reason.into()).await;
-    Ok(Answer(Kicked { sockets }))
+    tracing::info!(room = filter.room.as_deref(), sockets = sockets.len(), who = %caller.name, "kicked");
+    Ok(Answer(Kicked { sockets: shared.parts.node.kick(sockets, reason).await }))
+}
+
+impl Kick {
+    fn reason(self) -> Result<Text, ApiError> {
+        let reason = self.reason.unwrap_or_else(|| REASON.to_owned());
+        if reason.len() > REASON_MAX_BYTES {
+            return Err(ApiError::invalid(format!("reason: allowed are {REASON_MAX_BYTES} bytes")));
+        }
+        Ok(reason.into())
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ async fn every_call_needs_its_role_and_a_refusal_changes_nothing() -> anyhow::Re
     let mut seen = 0;
     for (path, calls) in document["paths"].as_object().expect("paths") {
         let filled = path.replace("{name}", "probe").replace("{id}", &client.id).replace("{user}", "ann");
-        let filled = filled.replace("{number}", "1").replace("{sha256}", &"0".repeat(64));
+        let filled = filled.replace("{room}", "a").replace("{number}", "1").replace("{sha256}", &"0".repeat(64));
         for (method, operation) in calls.as_object().expect("calls") {
             let method = method.to_uppercase();
             if operation["security"].is_null() {

@@ -14,6 +14,7 @@ async fn answers_are_what_the_document_says() -> anyhow::Result<()> {
     assert_eq!(document["openapi"], "3.1.0");
     let client = member(&node, "/", "ann", &["a", "b"]).await?;
     let bea = member(&node, "/other", "bea", &["c"]).await?;
+    let cat = member(&node, "/other", "cat", &["d"]).await?;
     let mut called = BTreeSet::new();
     let publish = json!({"namespace": "/", "to": {"room": "a"}, "event": "hi", "args": [1], "ask": {"timeout_ms": 50}});
     let kick_ann = format!("/v1/sockets/{}/kick", client.id);
@@ -50,6 +51,8 @@ async fn answers_are_what_the_document_says() -> anyhow::Result<()> {
         ("POST", "/v1/sockets/{id}/kick", &kick_ann, json!({ "reason": "test" })),
         ("POST", "/v1/sockets/{id}/kick", &kick_ann, Value::Null),
         ("POST", "/v1/users/{user}/kick", "/v1/users/bea/kick", Value::Null),
+        ("POST", "/v1/rooms/{room}/kick", "/v1/rooms/d/kick", Value::Null),
+        ("POST", "/v1/rooms/{room}/kick", "/v1/rooms/d/kick", Value::Null),
         ("POST", "/v1/plugins/{name}/reconnect", "/v1/plugins/probe/reconnect", Value::Null),
         ("DELETE", "/v1/plugins/{name}", "/v1/plugins/probe", Value::Null),
     ];
@@ -59,7 +62,7 @@ async fn answers_are_what_the_document_says() -> anyhow::Result<()> {
         assert!(answer.headers.contains("cache-control: no-store"), "{path}: {}", answer.headers);
         called.insert(format!("{method} {template}"));
     }
-    drop((client, bea));
+    drop((client, bea, cat));
     let all = document["paths"].as_object().expect("paths").iter().flat_map(|(path, calls)| {
         let methods = calls.as_object().expect("calls").keys();
         methods.map(move |method| format!("{} {path}", method.to_uppercase()))

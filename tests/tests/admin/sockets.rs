@@ -1,6 +1,6 @@
 //! Who is connected, in pages; and how somebody is sent away or made to come again.
 
-use scenarios::{Node, admin::Admin};
+use scenarios::{Client, Node, admin::Admin};
 use serde_json::{Value, json};
 
 use super::{member, probe_node};
@@ -15,6 +15,17 @@ async fn all(admin: &Admin, path: &str, limit: usize) -> anyhow::Result<(Vec<Val
             Some(next) => after = format!("&after={next}"),
             None => return Ok((items, pages)),
         }
+    }
+}
+
+/// Reads until the server says that this socket has left; before it there are events alone.
+async fn told_to_go(client: &mut Client) -> anyhow::Result<()> {
+    loop {
+        let packet = client.text().await?;
+        if packet == "41" {
+            return Ok(());
+        }
+        anyhow::ensure!(packet.starts_with("42"), "{packet}");
     }
 }
 
@@ -63,13 +74,7 @@ async fn a_kick_is_seen_by_its_client_the_plugins_and_the_rooms() -> anyhow::Res
     let mut bea = member(&node, "/", "bea", &["a"]).await?;
     let answer = admin.send("POST", &format!("/v1/sockets/{}/kick", ann.id), json!({ "reason": "spam" })).await?;
     assert_eq!((answer.status, &answer.json()["sockets"]), (200, &json!(1)), "{}", answer.text);
-    loop {
-        let packet = ann.text().await?;
-        if packet == "41" {
-            break;
-        }
-        assert!(packet.starts_with("42"), "{packet}");
-    }
+    told_to_go(&mut ann).await?;
     let seen = loop {
         let saw = bea.event_named("probe:saw").await?;
         if saw["hook"] == "disconnect" || saw.to_string().contains("disconnect") {
@@ -103,6 +108,40 @@ async fn a_user_is_sent_away_everywhere_or_from_one_namespace() -> anyhow::Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_is_sent_away_in_one_namespace_and_stays_in_the_others() -> anyhow::Result<()> {
+    let (node, admin) = probe_node().await;
+    let mut ann = member(&node, "/", "ann", &["a/tea"]).await?;
+    let mut bea = member(&node, "/", "bea", &["a/tea", "b"]).await?;
+    let mut cat = member(&node, "/other", "cat", &["a/tea"]).await?;
+    let mut dan = member(&node, "/", "dan", &["b"]).await?;
+    let kick = async |query: &str, body: Value| {
+        let answer = admin.send("POST", &format!("/v1/rooms/a%2Ftea/kick{query}"), body).await?;
+        anyhow::Ok((answer.status, answer.json()))
+    };
+    let (status, refused) = kick("", json!({ "reason": "x".repeat(257) })).await?;
+    assert_eq!((status, &refused["error"]["code"]), (400, &json!("invalid")), "{refused}");
+    let (status, kicked) = kick("?namespace=/", json!({ "reason": "closing" })).await?;
+    assert_eq!((status, &kicked["sockets"]), (200, &json!(2)), "{kicked}");
+    for client in [&mut ann, &mut bea] {
+        told_to_go(client).await?;
+    }
+    loop {
+        let saw = dan.event_named("probe:saw").await?;
+        if saw["hook"] == "disconnect" {
+            assert_eq!(saw["reason"], "closing", "{saw}");
+            break;
+        }
+    }
+    assert_eq!(admin.get("/v1/sockets?room=a%2Ftea").await?.json()["items"][0]["id"], cat.id);
+    cat.ask("probe:now", json!({})).await?;
+    assert_eq!(kick("?namespace=/", Value::Null).await?.1["error"]["code"], "not_found");
+    assert_eq!(kick("", Value::Null).await?.1["sockets"], 1);
+    assert_eq!(admin.get("/v1/sockets").await?.json()["items"][0]["id"], dan.id);
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn to_reconnect_ends_connections_without_a_word_and_nobody_recovers() -> anyhow::Result<()> {
     let toml = super::probe_toml() + "\n[recovery]\nnamespaces = [\"*\"]\n";
     let node = Node::start(&toml).await;
@@ -115,7 +154,7 @@ async fn to_reconnect_ends_connections_without_a_word_and_nobody_recovers() -> a
     assert!(!farewell.packets.iter().any(|packet| packet.starts_with("41")), "{:?}", farewell.packets);
     // a client that shows its secret is a new socket: the old one has left
     let auth = json!({ "pid": secret, "user": "ann", "join": ["b"] });
-    let back = scenarios::Client::connect(node.address, "/", auth).await?;
+    let back = Client::connect(node.address, "/", auth).await?;
     assert_ne!(back.id, id);
     let sockets = admin.get("/v1/sockets").await?.json();
     assert_eq!((&sockets["total"], &sockets["items"][0]["rooms"]), (&json!(1), &json!(["b"])), "{sockets}");

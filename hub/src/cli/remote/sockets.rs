@@ -66,12 +66,26 @@ pub(in crate::cli) enum SocketCommand {
 pub(in crate::cli) enum UserCommand {
     /// Users, as identity plugins named them
     List(GroupArgs),
+    /// Send all sockets of a user away
+    Kick {
+        /// The user's id
+        user: String,
+        #[command(flatten)]
+        kick: KickArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum RoomCommand {
     /// Rooms that have members
     List(GroupArgs),
+    /// Send all sockets in a room away
+    Kick {
+        /// The room's name
+        name: String,
+        #[command(flatten)]
+        kick: KickArgs,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +94,20 @@ pub(in crate::cli) struct GroupArgs {
     namespace: Option<String>,
     #[command(flatten)]
     pages: Pages,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct KickArgs {
+    /// Only there
+    #[arg(long, value_name = "NS")]
+    namespace: Option<String>,
+
+    /// What plugins are told
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
     #[command(flatten)]
     remote: Remote,
 }
@@ -105,33 +133,43 @@ pub(in crate::cli) fn run(command: SocketCommand) -> Outcome {
             });
         }
         SocketCommand::Kick { id, user, namespace, reason, remote } => {
-            let reason = json!({ "reason": reason });
-            let call = match (&id, &user) {
-                (_, Some(user)) => {
-                    Call::new("POST", format!("/v1/users/{}/kick", segment(user))).with("namespace", namespace)
-                }
-                (id, None) => {
-                    Call::new("POST", format!("/v1/sockets/{}/kick", segment(id.as_deref().unwrap_or_default())))
-                }
+            let (kind, name) = match user {
+                Some(user) => ("users", user),
+                None => ("sockets", id.unwrap_or_default()),
             };
-            let answer = remote.client()?.call(call.json(&reason))?;
-            remote.show(&answer, |answer| match answer["sockets"].as_u64() {
-                Some(1) => "1 socket was sent away".into(),
-                _ => format!("{} sockets were sent away", answer["sockets"]),
-            });
+            kick(kind, &name, KickArgs { namespace, reason, remote })?;
         }
     }
     Ok(())
 }
 
 /// Runs `hubbub user`.
-pub(in crate::cli) fn run_user(UserCommand::List(args): UserCommand) -> Outcome {
-    groups(&args, "/v1/users", "user")
+pub(in crate::cli) fn run_user(command: UserCommand) -> Outcome {
+    match command {
+        UserCommand::List(args) => groups(&args, "/v1/users", "user"),
+        UserCommand::Kick { user, kick: args } => kick("users", &user, args),
+    }
 }
 
 /// Runs `hubbub room`.
-pub(in crate::cli) fn run_room(RoomCommand::List(args): RoomCommand) -> Outcome {
-    groups(&args, "/v1/rooms", "room")
+pub(in crate::cli) fn run_room(command: RoomCommand) -> Outcome {
+    match command {
+        RoomCommand::List(args) => groups(&args, "/v1/rooms", "room"),
+        RoomCommand::Kick { name, kick: args } => kick("rooms", &name, args),
+    }
+}
+
+/// Sends away one of the `kind` of things that the API has: sockets, users, rooms.
+fn kick(kind: &str, name: &str, args: KickArgs) -> Outcome {
+    let KickArgs { namespace, reason, remote } = args;
+    let reason = json!({ "reason": reason });
+    let call = Call::new("POST", format!("/v1/{kind}/{}/kick", segment(name))).with("namespace", namespace);
+    let answer = remote.client()?.call(call.json(&reason))?;
+    remote.show(&answer, |answer| match answer["sockets"].as_u64() {
+        Some(1) => "1 socket was sent away".into(),
+        _ => format!("{} sockets were sent away", answer["sockets"]),
+    });
+    Ok(())
 }
 
 fn groups(args: &GroupArgs, path: &'static str, what: &str) -> Outcome {
