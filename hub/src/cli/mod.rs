@@ -7,6 +7,7 @@ mod open_files;
 mod plugin;
 mod remote;
 mod serve;
+mod terminal;
 mod token;
 
 use std::{
@@ -146,9 +147,9 @@ fn say(text: impl Display) {
     }
 }
 
-/// Says why the process ends.
+/// Says why the process ends. What a plugin said may be part of it.
 fn fail(code: ExitCode, error: impl Display) -> ExitCode {
-    eprintln!("{error}");
+    eprintln!("{}", terminal::plain_lines(&error.to_string()));
     code
 }
 

@@ -29,7 +29,10 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::say;
+use super::{
+    say,
+    terminal::{plain_json, plain_lines},
+};
 
 /// Load a Socket.IO server and check what it delivers.
 #[derive(Debug, clap::Args)]
@@ -184,9 +187,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan::Plan::parse(args)?;
     let report = run::run(plan, progress)?;
     if json {
-        say(serde_json::to_string_pretty(&report)?);
+        say(plain_json(&serde_json::to_string_pretty(&report)?));
     } else {
-        say(report.to_string().trim_end());
+        say(plain_lines(report.to_string().trim_end()));
     }
     Ok(if strict && !report.faults.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::cli::terminal;
+
 /// Longer ids are cut: the beginning tells one socket from another.
 const ID_CHARS: usize = 8;
 
 /// A line of the screen: what it is about, and what there is to say.
 pub fn line(about: &str, text: &str) -> String {
-    format!("{about:<11} {text}")
+    format!("{about:<11} {}", terminal::plain_lines(text))
 }
 
 /// A record of the tracer's.
@@ -75,11 +77,9 @@ fn list(values: &[Value]) -> String {
     values.iter().map(plain).collect::<Vec<_>>().join(", ")
 }
 
-/// A text without what a terminal would obey.
-pub fn plain(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
-    let shown = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
+/// A text of a record, on one line.
+fn plain(value: &Value) -> String {
+    terminal::plain(value.as_str().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
         (record["effects"], record["rooms"]) = (json!([]), json!([]));
         assert_eq!(
             event(&record),
-            "message     say in /chat, by ann\\u{1b}[2J\\n: filter reject (word_not_allowed) on_message `tea` 85 us -> \
+            "message     say in /chat, by ann\\u{1b}[2J\\u{a}: filter reject (word_not_allowed) on_message `tea` 85 us -> \
              rejected (word_not_allowed)"
         );
         record["steps"] = json!([]);
@@ -125,8 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_that_a_plugin_had_a_say_in_has_lines_and_no_commands() {
+        let shown = line("refused", "init: \u{1b}[2J\u{202e}\nwaiting");
+        assert_eq!(shown, "refused     init: \\u{1b}[2J\\u{202e}\nwaiting");
+    }
+
+    #[test]
     fn a_line_of_the_log_says_whose_it_is() {
         let line = json!({ "plugin": "mine", "level": "info", "text": "a\r\nb", "version": "1.0.0" });
-        assert_eq!(log(&line), "log         mine info: a\\r\\nb");
+        assert_eq!(log(&line), "log         mine info: a\\u{d}\\u{a}b");
     }
 }

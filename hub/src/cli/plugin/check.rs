@@ -6,7 +6,10 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::{
-    cli::say,
+    cli::{
+        say,
+        terminal::{plain, plain_json},
+    },
     config::{Config, Overrides},
     event::Kind,
     plugin::{Engine, EngineSettings, artifact::Artifact, settings::Capability},
@@ -80,18 +83,19 @@ fn describe(artifact: &Artifact, json: bool) -> String {
             "messages": manifest.subscriptions.messages, "namespaces": manifest.subscriptions.namespaces,
             "size_bytes": artifact.bytes.len(), "debug_bytes": artifact.debug_bytes, "sha256": artifact.sha256,
         });
-        return format!("{all:#}");
+        return plain_json(&format!("{all:#}"));
     }
-    let list = |items: &[String]| items.join(", ");
+    let list = |items: &[String], between: &str| items.iter().map(|item| plain(item)).collect::<Vec<_>>().join(between);
     let words = |items: &[&str]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
+    let sdk = manifest.sdk.as_deref().unwrap_or("unknown");
     let mut lines = vec![
-        format!("plugin      {} {}", manifest.name, manifest.version),
-        format!("abi         hubbub:plugin {} (SDK {})", manifest.abi, manifest.sdk.as_deref().unwrap_or("unknown")),
+        format!("plugin      {} {}", plain(&manifest.name), plain(&manifest.version)),
+        format!("abi         hubbub:plugin {} (SDK {})", plain(&manifest.abi), plain(sdk)),
         format!("hooks       {}", words(&hooks)),
-        format!("messages    {}", list(&manifest.subscriptions.messages)),
-        format!("namespaces  {}", list(&manifest.subscriptions.namespaces)),
+        format!("messages    {}", list(&manifest.subscriptions.messages, ", ")),
+        format!("namespaces  {}", list(&manifest.subscriptions.namespaces, ", ")),
         format!("needs       {}", words(&needs)),
-        format!("imports     {}", artifact.imports.join("\n            ")),
+        format!("imports     {}", list(&artifact.imports, "\n            ")),
         format!("size        {} bytes, sha256 {}", artifact.bytes.len(), artifact.sha256),
     ];
     if artifact.debug_bytes > 0 {
@@ -100,4 +104,36 @@ fn describe(artifact: &Artifact, json: bool) -> String {
             .push(format!("debug info  {bytes} of these bytes: strip = \"debuginfo\" in [profile.release] saves them"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::terminal::plain_lines,
+        plugin::artifact::{Manifest, Subscriptions},
+    };
+
+    #[test]
+    fn nothing_that_a_file_says_of_itself_acts_on_the_terminal() {
+        let text = |what: &str| format!("{what}\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\nforged      line");
+        let words = ["name", "version", "0.1.", "sdk", "message", "namespace", "import"];
+        let [name, version, abi, sdk, message, namespace, import] = words.map(text);
+        let subscriptions = Subscriptions { messages: vec![message], namespaces: vec![namespace] };
+        let artifact = Artifact {
+            bytes: Default::default(),
+            sha256: String::new(),
+            manifest: Manifest { name: name.clone(), version, abi, sdk: Some(sdk), subscriptions },
+            imports: vec![import],
+            needs: Vec::new(),
+            hooks: Vec::new(),
+            debug_bytes: 0,
+        };
+        let shown = describe(&artifact, false);
+        assert!(words.iter().all(|word| shown.contains(&format!("{word}\\u{{1b}}]0;x"))), "{shown:?}");
+        assert!(shown.lines().count() == 8 && plain_lines(&shown) == shown, "{shown:?}");
+        let json = describe(&artifact, true);
+        assert_eq!(plain_lines(&json), json);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["name"], name);
+    }
 }

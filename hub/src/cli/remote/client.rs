@@ -9,6 +9,7 @@ use ureq::{
 };
 
 use super::Failure;
+use crate::cli::terminal::plain;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer answers are cut off: none is.
@@ -203,7 +204,7 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Value, Failure> {
         let text = format!("status {status} without a reason: is this the address of an admin API?");
         return Err(Failure::Unreachable(text));
     };
-    let message = super::table::plain(message);
+    let message = plain(message);
     Err(match (status, error["code"].as_str()) {
         (401, _) => Failure::Unreachable(format!("{message}; give one with --token-file FILE or HUBBUB_ADMIN_TOKEN")),
         (403, _) => Failure::Unreachable(message),
@@ -211,7 +212,7 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Value, Failure> {
             Failure::Conflict(format!("{message}; `hubbub chain diff` shows what was changed: look, then try again"))
         }
         _ => match error["reason"]["code"].as_str() {
-            Some(code) => Failure::Refused(format!("{message} ({})", super::table::plain(code))),
+            Some(code) => Failure::Refused(format!("{message} ({})", plain(code))),
             None => Failure::Refused(message),
         },
     })

@@ -15,7 +15,7 @@ use std::{fmt, path::PathBuf, process::ExitCode};
 use serde_json::Value;
 
 use self::client::Client;
-use super::{USAGE, fail, say};
+use super::{USAGE, fail, say, terminal::plain_json};
 
 /// How a command over the API ends, for `--help`.
 pub(super) const EXIT_CODES: &str = "\
@@ -122,7 +122,7 @@ impl Remote {
     /// Prints an answer, for programs or for people.
     fn show(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
         match self.json {
-            true => say(format_args!("{answer:#}")),
+            true => say(plain_json(&format!("{answer:#}"))),
             false => say(text(answer).trim_end()),
         }
     }

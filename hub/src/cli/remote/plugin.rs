@@ -20,6 +20,7 @@ use super::{
     table::{cell, facts, short, table},
 };
 use crate::{
+    cli::terminal::{plain, plain_json},
     config::is_plugin_name,
     plugin::artifact::{Artifact, FILE_MAX_BYTES},
     registry::Digest,
@@ -236,13 +237,13 @@ impl Push {
             Some(name) => name,
             None => {
                 let artifact = Artifact::parse(bytes.clone());
-                let artifact = artifact.map_err(|error| Failure::Refused(format!("`{}`: {error}", file.display())))?;
-                artifact.manifest.name
+                let refused = |text: String| Failure::Refused(format!("`{}`: {}", file.display(), plain(&text)));
+                artifact.map_err(|error| refused(error.to_string()))?.manifest.name
             }
         };
         if !is_plugin_name(&name) {
             let right = "say --name NAME, of 1 to 64 lower-case letters, digits and `-`";
-            return Err(Failure::Usage(format!("`{}` cannot be the name of a plugin: {right}", name.escape_debug())));
+            return Err(Failure::Usage(format!("`{}` cannot be the name of a plugin: {right}", plain(&name))));
         }
         let beside = signature::path_of(file);
         let given = signature_file.map(Path::to_owned).or_else(|| beside.is_file().then_some(beside));
@@ -273,7 +274,7 @@ impl Push {
             all["reconnected"] = sockets;
         }
         remote.show(&all, |answer| {
-            let version = cell(&answer["plugin"]["version"]);
+            let version = plain(&cell(&answer["plugin"]["version"]));
             let mut text = describe_change(&format!("{name} {version}"), "is in the chain", answer);
             if !answer["reconnected"].is_null() {
                 text.push_str(&format!("\n{} sockets connect anew", answer["reconnected"]));
@@ -296,8 +297,7 @@ fn show(name: &str, remote: &Remote) -> Outcome {
             ("code bytes", cell(&plugin["code_bytes"])),
             ("breaker", cell(&plugin["breaker"])),
         ]);
-        // JSON has no character that acts on a terminal
-        format!("{head}settings\n{:#}", plugin["settings"])
+        format!("{head}settings\n{}", plain_json(&format!("{:#}", plugin["settings"])))
     });
     Ok(())
 }

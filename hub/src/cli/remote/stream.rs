@@ -7,9 +7,12 @@ use serde_json::Value;
 use super::{
     Failure, Outcome, Remote,
     client::{Call, segment},
-    table::{cell, plain, table, utc},
+    table::{cell, table, utc},
 };
-use crate::cli::say;
+use crate::cli::{
+    say,
+    terminal::{plain, plain_json},
+};
 
 /// Watch events on their way down the chain, until Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -87,12 +90,12 @@ fn read(remote: &Remote, call: Call<'_>, count: Option<u64>, describe: impl Fn(&
             continue;
         }
         match (remote.json, serde_json::from_str::<Value>(&line)) {
-            (true, _) => say(&line),
+            (true, Ok(_)) => say(plain_json(&line)),
             (false, Ok(value)) if value["missed"].is_u64() => {
                 say(format_args!("({} were missed here)", value["missed"]))
             }
             (false, Ok(value)) => say(describe(&value)),
-            (false, Err(_)) => say(plain(&line)),
+            (_, Err(_)) => say(plain(&line)),
         }
         seen += 1;
         if Some(seen) == count {
