@@ -1,15 +1,24 @@
 //! The command line over a running node: the real binary, what it says, and how it ends.
 
-use std::{process::Output, time::Duration};
+use std::{
+    process::{Output, Stdio},
+    time::Duration,
+};
 
+use anyhow::Context;
 use scenarios::{
     Client, Node,
     admin::{DEPLOY, READ, admin_toml},
+    client::DEADLINE,
     plugins::wasm,
     process::binary,
 };
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
 
 /// What a command said, and its exit code.
 struct Said {
@@ -24,15 +33,39 @@ impl Said {
     }
 }
 
-async fn hubbub(environment: &[(&str, &str)], args: &[&str]) -> anyhow::Result<Said> {
+/// The binary, with nothing of this process's environment that concerns it. Killed when it is dropped.
+fn command(environment: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HUBBUB_")) {
         command.env_remove(name);
     }
-    command.args(args).envs(environment.iter().copied()).kill_on_drop(true).stdin(std::process::Stdio::null());
-    let Output { status, stdout, stderr } = command.output().await?;
+    command.args(args).envs(environment.iter().copied()).kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+async fn hubbub(environment: &[(&str, &str)], args: &[&str]) -> anyhow::Result<Said> {
+    let Output { status, stdout, stderr } = command(environment, args).output().await?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { code: status.code().unwrap_or(-1), out: text(&stdout), error: text(&stderr) })
+}
+
+/// A command that goes on and on.
+struct Following {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Following {
+    /// Reads on until a line has this in it.
+    async fn line_with(&mut self, text: &str) -> anyhow::Result<String> {
+        loop {
+            let line = timeout(DEADLINE, self.lines.next_line()).await.context("nothing came in time")??;
+            let line = line.context("it ended")?;
+            if line.contains(text) {
+                return Ok(line);
+            }
+        }
+    }
 }
 
 /// A node, and commands that go there.
@@ -63,6 +96,30 @@ impl Remote {
         let said = self.run(args).await?;
         assert_eq!(said.code, 0, "{args:?}: {}{}", said.out, said.error);
         Ok(said.out)
+    }
+
+    /// The same of one that goes on and on.
+    fn follow(&self, args: &[&str]) -> anyhow::Result<Following> {
+        let environment = [("HUBBUB_ADMIN_URL", self.url.as_str()), ("HUBBUB_ADMIN_TOKEN", DEPLOY)];
+        let mut child = command(&environment, args).stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("it is piped")?).lines();
+        Ok(Following { child, lines })
+    }
+
+    /// Publishes `traced` again and again until who waits for it has seen enough.
+    async fn publish_until<T>(&self, seen: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let publishing = async {
+            tokio::pin!(seen);
+            loop {
+                // until it is there to see one
+                tokio::select! {
+                    seen = &mut seen => return seen,
+                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                }
+                self.ok(&["publish", "traced", "--everyone"]).await?;
+            }
+        };
+        timeout(Duration::from_secs(120), publishing).await.context("it was not seen in time")?
     }
 }
 
@@ -182,19 +239,7 @@ async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
     let asked = hub.ok(&["publish", "vote", "--socket", &ann.id, "--ask", "200"]).await?;
     assert!(asked.contains("timed_out"), "{asked}");
     assert_eq!(hub.run(&["publish", "x"]).await?.code, 2, "to whom?");
-    let seen = async {
-        let watching = hub.run(&["trace", "--event", "traced", "--count", "1"]);
-        tokio::pin!(watching);
-        loop {
-            // until it is there to see one
-            tokio::select! {
-                said = &mut watching => return said,
-                () = tokio::time::sleep(Duration::from_millis(200)) => {}
-            }
-            hub.ok(&["publish", "traced", "--everyone"]).await?;
-        }
-    };
-    let seen = tokio::time::timeout(Duration::from_secs(120), seen).await??;
+    let seen = hub.publish_until(hub.run(&["trace", "--event", "traced", "--count", "1"])).await?;
     assert!(seen.code == 0 && seen.out.contains("message traced -> passed"), "{}{}", seen.out, seen.error);
     ann.ask("probe:log", json!({ "level": "warn", "text": "a\u{1b}line" })).await?;
     let logs = hub.ok(&["plugin", "logs", "probe", "--last", "1"]).await?;
@@ -204,6 +249,22 @@ async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
     assert_eq!(hub.run(&["socket", "list", "--json"]).await?.json()["total"], 0);
     let audit = hub.ok(&["audit"]).await?;
     assert!(audit.contains("kick socket") && audit.contains("publish"), "{audit}");
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_ends_when_nobody_reads_it_any_more() -> anyhow::Result<()> {
+    let hub = Remote::start(PROBE).await;
+    for args in [&["trace", "--event", "traced"][..], &["trace", "--event", "traced", "--json"]] {
+        let mut trace = hub.follow(args)?;
+        hub.publish_until(trace.line_with("traced")).await?;
+        let Following { mut child, lines } = trace;
+        // as `head -1` does
+        drop(lines);
+        let ended = hub.publish_until(async { Ok(child.wait().await?) }).await?;
+        assert!(ended.success(), "{ended}");
+    }
     hub.node.stop().await;
     Ok(())
 }

@@ -139,12 +139,18 @@ fn completions(shell: Shell) -> ExitCode {
 
 /// Writes lines to standard output. Who reads no further, as `head` does, has read enough.
 fn say(text: impl Display) {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("cannot write to standard output: {error}")
-        }
-        _ => {}
+    say_on(text);
+}
+
+/// The same, for who has more to say: false, nobody would read it.
+fn say_on(text: impl Display) -> bool {
+    let said = writeln!(io::stdout().lock(), "{text}");
+    if let Err(error) = &said
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("cannot write to standard output: {error}");
     }
+    said.is_ok()
 }
 
 /// Says why the process ends. What a plugin said may be part of it.

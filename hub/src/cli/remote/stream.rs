@@ -10,7 +10,7 @@ use super::{
     table::{cell, table, utc},
 };
 use crate::cli::{
-    say,
+    say_on,
     terminal::{plain, plain_json},
 };
 
@@ -80,29 +80,35 @@ pub(in crate::cli) fn audit(args: &AuditArgs) -> Outcome {
     Ok(())
 }
 
-/// Prints lines as they come. Their end is the node's, or that of who reads them.
+/// Prints lines as they come. Their end is the node's, or that of who reads them; or `count` of them were printed, what was
+/// missed between them not counted.
 fn read(remote: &Remote, call: Call<'_>, count: Option<u64>, describe: impl Fn(&Value) -> String) -> Outcome {
     let body = remote.client()?.stream(call)?;
-    let mut seen = 0;
+    let mut printed = 0;
     for line in BufReader::new(body).lines() {
         let line = line.map_err(|error| Failure::Unreachable(format!("the node went away: {error}")))?;
         if line.is_empty() {
             continue;
         }
-        match (remote.json, serde_json::from_str::<Value>(&line)) {
-            (true, Ok(_)) => say(plain_json(&line)),
-            (false, Ok(value)) if value["missed"].is_u64() => {
-                say(format_args!("({} were missed here)", value["missed"]))
-            }
-            (false, Ok(value)) => say(describe(&value)),
-            (_, Err(_)) => say(plain(&line)),
-        }
-        seen += 1;
-        if Some(seen) == count {
+        let (text, counts) = shown(&line, remote.json, &describe);
+        printed += u64::from(counts);
+        if !say_on(text) || count.is_some_and(|count| printed >= count) {
             break;
         }
     }
     Ok(())
+}
+
+/// What is printed of a line, and whether it counts: what says that others were missed does not.
+fn shown(line: &str, json: bool, describe: impl Fn(&Value) -> String) -> (String, bool) {
+    let Ok(value) = serde_json::from_str::<Value>(line) else { return (plain(line), true) };
+    let missed = value["missed"].as_u64();
+    let text = match missed {
+        _ if json => plain_json(line),
+        Some(missed) => format!("({missed} were missed here)"),
+        None => describe(&value),
+    };
+    (text, missed.is_none())
 }
 
 fn describe_line(line: &Value) -> String {
@@ -139,4 +145,24 @@ fn describe_event(event: &Value) -> String {
         lines.push(format!("    => {}", text(effect)));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_not_missed_counts() {
+        let check = |line: &str, json: bool, text: &str, counts: bool| {
+            let described = |value: &Value| format!("event {}", value["n"]);
+            assert_eq!(shown(line, json, described), (text.to_owned(), counts), "{line}");
+        };
+        check(r#"{"n":1}"#, false, "event 1", true);
+        check(r#"{"n":1}"#, true, r#"{"n":1}"#, true);
+        check(r#"{"missed":3}"#, false, "(3 were missed here)", false);
+        check(r#"{"missed":3}"#, true, r#"{"missed":3}"#, false);
+        // a node says nothing else; another server's words do not act on the terminal either
+        check("\u{1b}[2J", true, "\\u{1b}[2J", true);
+        check("{\"n\":\"\u{9b}2J\"}", true, "{\"n\":\"\\u009b2J\"}", true);
+    }
 }
