@@ -208,7 +208,8 @@ fn read_answer(status: u16, body: &[u8]) -> Result<Value, Failure> {
     Err(match (status, error["code"].as_str()) {
         (401, _) => Failure::Unreachable(format!("{message}; give one with --token-file FILE or HUBBUB_ADMIN_TOKEN")),
         (403, _) => Failure::Unreachable(message),
-        (409, Some("conflict")) => {
+        // a publish that the store refused has the same code, and no revision
+        (409, Some("conflict")) if error["current"].is_number() => {
             Failure::Conflict(format!("{message}; `hubbub chain diff` shows what was changed: look, then try again"))
         }
         _ => match error["reason"]["code"].as_str() {
@@ -245,7 +246,8 @@ mod tests {
         let error = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"because\u001b[2J"}}}}"#);
         check(401, &error("unauthorized"), 4, "--token-file");
         check(403, &error("forbidden"), 4, "because");
-        check(409, &error("conflict"), 3, "try again");
+        check(409, r#"{"error":{"code":"conflict","message":"because","current":7}}"#, 3, "try again");
+        check(409, &error("conflict"), 1, "because");
         check(409, &error("in_force"), 1, "because");
         check(422, &error("init"), 1, "because\\u{1b}[2J");
         check(500, "<html>", 4, "no JSON");
