@@ -76,9 +76,15 @@ struct Remote {
 
 impl Remote {
     async fn start(toml: &str) -> Self {
+        Self::start_with("", toml).await
+    }
+
+    /// The same with lines in its `[admin]`.
+    async fn start_with(admin: &str, toml: &str) -> Self {
         // built first: clients do not live through it
         binary();
-        let node = Node::start(&(admin_toml() + toml)).await;
+        let admin_toml = admin_toml().replace("[admin]\n", &format!("[admin]\n{admin}\n"));
+        let node = Node::start(&(admin_toml + toml)).await;
         let url = format!("http://{}", node.admin.expect("it has an admin API"));
         Self { node, url }
     }
@@ -249,6 +255,26 @@ async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
     assert_eq!(hub.run(&["socket", "list", "--json"]).await?.json()["total"], 0);
     let audit = hub.ok(&["audit"]).await?;
     assert!(audit.contains("kick socket") && audit.contains("publish"), "{audit}");
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_whole_however_small_the_nodes_pages_are() -> anyhow::Result<()> {
+    let hub = Remote::start_with("page_max = 2", "").await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(Client::connect(hub.node.address, "/", Value::Null).await?);
+    }
+    let first = hub.ok(&["socket", "list"]).await?;
+    assert!(first.ends_with("2 of 5: --all shows all\n"), "{first}");
+    let one = hub.ok(&["socket", "list", "--limit", "1"]).await?;
+    assert!(one.ends_with("1 of 5: --all shows all\n"), "{one}");
+    let all = hub.ok(&["socket", "list", "--all"]).await?;
+    assert!(all.ends_with("5 in all\n") && clients.iter().all(|client| all.contains(&client.id)), "{all}");
+    let refused = hub.run(&["socket", "list", "--limit", "3"]).await?;
+    assert!(refused.code == 1 && refused.error.contains("admin.page_max allows 2"), "{}", refused.error);
+    assert_eq!(hub.run(&["socket", "list", "--limit", "1", "--all"]).await?.code, 2);
     hub.node.stop().await;
     Ok(())
 }

@@ -138,7 +138,7 @@ pub(super) async fn chain_history(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Answer<History>, ApiError> {
-    let limit = shared.page_limit(query.limit.unwrap_or(PAGE))?;
+    let limit = shared.page_limit(query.limit, PAGE)?;
     let revisions = shared.parts.rollout.registry().history(query.before, limit).await?;
     let line = |revision: &Revision| RevisionLine {
         revision: revision.number,
@@ -201,10 +201,10 @@ impl Shared {
         revision.ok_or_else(|| ApiError::not_found(format!("there is no revision {number}")))
     }
 
-    /// How many items a page may have.
-    pub fn page_limit(&self, wanted: usize) -> Result<usize, ApiError> {
+    /// How many items a page has: what is wanted, if that is allowed, or else `default`, or what is allowed of it.
+    pub fn page_limit(&self, wanted: Option<usize>, default: usize) -> Result<usize, ApiError> {
         let max = self.settings.page_max;
-        match wanted {
+        match wanted.unwrap_or(default.min(max)) {
             0 => Err(ApiError::invalid("limit: expected at least 1")),
             wanted if wanted > max => Err(ApiError::invalid(format!("limit: admin.page_max allows {max}"))),
             wanted => Ok(wanted),

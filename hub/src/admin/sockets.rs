@@ -156,7 +156,7 @@ pub(super) async fn list_sockets(
 ) -> Result<Answer<SocketPage>, ApiError> {
     let text = |text: Option<String>| text.map(Text::from);
     let filter = Filter { namespace: text(query.namespace), room: text(query.room), user: text(query.user) };
-    let limit = shared.page_limit(query.limit.unwrap_or(PAGE))?;
+    let limit = shared.page_limit(query.limit, PAGE)?;
     let after = match query.after.as_deref().map(SocketId::parse) {
         Some(None) => return Err(wrong_after()),
         after => after.flatten(),
@@ -185,7 +185,7 @@ pub(super) async fn list_rooms(
 }
 
 fn groups(shared: &Shared, grouping: Grouping, query: GroupQuery) -> Result<Answer<GroupPage>, ApiError> {
-    let limit = shared.page_limit(query.limit.unwrap_or(PAGE))?;
+    let limit = shared.page_limit(query.limit, PAGE)?;
     let after = query.after.as_deref().map(read_place).transpose()?;
     let after = after.as_ref().map(|(namespace, name)| (&**namespace, &**name));
     let page = shared.parts.delivery.list_groups(grouping, query.namespace.as_deref(), after, limit);

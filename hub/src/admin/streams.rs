@@ -134,7 +134,7 @@ pub(super) async fn audit(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<AuditQuery>,
 ) -> Result<Answer<AuditView>, ApiError> {
-    let last = shared.page_limit(query.last.unwrap_or(LINES))?;
+    let last = shared.page_limit(query.last, LINES)?;
     let items = shared.parts.audit.last(last).await;
     let items = items.map_err(|error| ApiError::internal(format!("the audit log cannot be read: {error}")))?;
     Ok(Answer(AuditView { items }))

@@ -1,9 +1,12 @@
 //! Who is connected, in pages; and how somebody is sent away or made to come again.
 
-use scenarios::{Client, Node, admin::Admin};
+use scenarios::{
+    Client, Node,
+    admin::{Admin, DEPLOY},
+};
 use serde_json::{Value, json};
 
-use super::{member, probe_node};
+use super::{member, probe_node, probe_toml};
 
 async fn all(admin: &Admin, path: &str, limit: usize) -> anyhow::Result<(Vec<Value>, usize)> {
     let (mut items, mut pages, mut after) = (Vec::new(), 0, String::new());
@@ -63,6 +66,49 @@ async fn sockets_users_and_rooms_are_listed_whole_in_pages() -> anyhow::Result<(
     assert_eq!(total("namespace=/nowhere").await?, 0);
     let counts = admin.get("/v1/node").await?.json();
     assert_eq!((&counts["sockets"], &counts["namespaces"], &counts["rooms"]), (&json!(7), &json!(2), &json!(9)));
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_limit_a_page_has_what_the_node_allows() -> anyhow::Result<()> {
+    let node = Node::start(&probe_toml().replace("[admin]\n", "[admin]\npage_max = 5\n")).await;
+    let admin = Admin::new(node.admin.expect("it has an admin API"), DEPLOY);
+    let mut clients = Vec::new();
+    for n in 0..6 {
+        clients.push(member(&node, "/", &format!("user {n}"), &[&format!("room {n}")]).await?);
+    }
+    for n in 0..6 {
+        let act = if n % 2 == 0 { "disable" } else { "enable" };
+        let changed = admin.send("POST", &format!("/v1/plugins/probe/{act}"), Value::Null).await?;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+    }
+    let count = |page: &Value| page["items"].as_array().map(Vec::len);
+    for path in ["/v1/sockets", "/v1/users", "/v1/rooms"] {
+        let page = admin.get(path).await?.json();
+        assert_eq!((count(&page), &page["total"]), (Some(5), &json!(6)), "{path}: {page}");
+        let next = page["next"].as_str().expect("there is more");
+        let page = admin.get(&format!("{path}?after={next}")).await?.json();
+        assert_eq!((count(&page), &page["next"]), (Some(1), &Value::Null), "{path}: {page}");
+    }
+    let history = admin.get("/v1/chain/history").await?.json();
+    assert_eq!(count(&history), Some(5), "{history}");
+    let older = admin.get(&format!("/v1/chain/history?before={}", history["next"])).await?.json();
+    assert_eq!((count(&older), &older["next"]), (Some(2), &Value::Null), "{older}");
+    let audit = admin.get("/v1/audit").await?.json();
+    assert_eq!(count(&audit), Some(5), "{audit}");
+    for path in [
+        "/v1/sockets?limit=6",
+        "/v1/users?limit=6",
+        "/v1/rooms?limit=6",
+        "/v1/chain/history?limit=6",
+        "/v1/audit?last=6",
+    ] {
+        let refused = admin.get(path).await?;
+        assert_eq!((refused.status, refused.code().as_str()), (400, "invalid"), "{path}: {}", refused.text);
+        assert!(refused.message().contains("admin.page_max allows 5"), "{path}: {}", refused.text);
+    }
+    assert_eq!(admin.get("/v1/sockets?limit=5").await?.status, 200);
     node.stop().await;
     Ok(())
 }
@@ -143,9 +189,9 @@ async fn a_room_is_sent_away_in_one_namespace_and_stays_in_the_others() -> anyho
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn to_reconnect_ends_connections_without_a_word_and_nobody_recovers() -> anyhow::Result<()> {
-    let toml = super::probe_toml() + "\n[recovery]\nnamespaces = [\"*\"]\n";
+    let toml = probe_toml() + "\n[recovery]\nnamespaces = [\"*\"]\n";
     let node = Node::start(&toml).await;
-    let admin = Admin::new(node.admin.expect("it has an admin API"), scenarios::admin::DEPLOY);
+    let admin = Admin::new(node.admin.expect("it has an admin API"), DEPLOY);
     let mut ann = member(&node, "/", "ann", &["a"]).await?;
     let (id, secret) = (ann.id.clone(), ann.private_id.clone());
     let answer = admin.send("POST", "/v1/plugins/probe/reconnect", Value::Null).await?;

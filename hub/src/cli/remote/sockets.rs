@@ -9,15 +9,12 @@ use super::{
     table::{cell, table},
 };
 
-/// Items that are asked for at a time when all are wanted.
-const PAGE: usize = 1000;
-
 /// How much of a list is wanted.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct Pages {
-    /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    /// How many at most [default: 100, or fewer if admin.page_max of the node allows fewer]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
 
     /// All of them, however many they are
     #[arg(long, conflicts_with = "limit")]
@@ -197,9 +194,9 @@ fn listed(answer: &Value, headings: &[&str], row: impl Fn(&Value) -> Vec<String>
 impl Pages {
     /// The pages that are wanted, as one.
     fn read<'a>(&self, client: &Client, call: impl Fn() -> Call<'a>) -> Result<Value, Failure> {
-        let mut all = client.call(call().with("limit", Some(if self.all { PAGE } else { self.limit })))?;
+        let mut all = client.call(call().with("limit", self.limit))?;
         while let (true, Some(next)) = (self.all, all["next"].as_str().map(str::to_owned)) {
-            let mut page = client.call(call().with("limit", Some(PAGE)).with("after", Some(next)))?;
+            let mut page = client.call(call().with("after", Some(next)))?;
             if let (Some(items), Some(more)) = (all["items"].as_array_mut(), page["items"].as_array_mut()) {
                 items.append(more);
             }
