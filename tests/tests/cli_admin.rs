@@ -260,6 +260,78 @@ async fn clients_are_listed_spoken_to_and_sent_away() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_lets_clients_connect_anew_on_the_new_code() -> anyhow::Result<()> {
+    let hub = Remote::start(LAST).await;
+    let dir = tempfile::tempdir()?;
+    let stamp = wasm("stamp").display().to_string();
+    let config = dir.path().join("config.toml");
+    std::fs::write(&config, "tag = \"newer\"\ntarget = true\n")?;
+    let config = config.display().to_string();
+    let mut client = Client::connect(hub.node.address, "/", Value::Null).await?;
+    let push: [&str; 7] = ["plugin", "push", &stamp, "--name", "last", "--config", &config];
+    let pushed = hub.run(&[&push[..], &["--json"][..]].concat()).await?.json();
+    assert_eq!((&pushed["changed"], &pushed["reconnected"]), (&json!(true), &Value::Null), "{pushed}");
+    client.emit("x", json!("m")).await?;
+    assert_eq!(client.event().await?, [json!("x"), json!("m"), json!("newer")], "nobody has to come anew");
+    let pushed = hub.run(&[&push[..], &["--reconnect", "--json"][..]].concat()).await?.json();
+    assert_eq!((&pushed["changed"], &pushed["reconnected"]), (&json!(false), &json!(1)), "{pushed}");
+    let farewell = client.farewell().await?;
+    assert!(!farewell.packets.iter().any(|packet| packet.starts_with("41")), "{:?}", farewell.packets);
+    let _back = Client::connect(hub.node.address, "/", Value::Null).await?;
+    let said = hub.ok(&[&push[..], &["--reconnect"][..]].concat()).await?;
+    assert!(said.contains("1 socket connects anew"), "{said}");
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_plugin_says_is_followed() -> anyhow::Result<()> {
+    let hub = Remote::start(PROBE).await;
+    let mut client = Client::connect(hub.node.address, "/", Value::Null).await?;
+    for text in ["first", "second"] {
+        client.ask("probe:log", json!({ "level": "info", "text": text })).await?;
+    }
+    let mut logs = hub.follow(&["plugin", "logs", "probe", "--last", "1", "-f"])?;
+    let line = logs.line_with("probe").await?;
+    assert!(line.contains("second"), "only the last one: {line}");
+    client.ask("probe:log", json!({ "level": "warn", "text": "third" })).await?;
+    let line = logs.line_with("third").await?;
+    assert!(line.contains("warn") && line.contains("on_message"), "{line}");
+    assert_eq!(logs.child.try_wait()?, None, "it goes on");
+    logs.child.kill().await?;
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_plugin_keeps_is_purged_when_it_is_off() -> anyhow::Result<()> {
+    let keeper = r#"
+[[plugin]]
+name = "keeper"
+file = "{wasm:keeper}"
+capabilities = ["store"]
+config = {}
+"#;
+    let hub = Remote::start(keeper).await;
+    let mut client = Client::connect(hub.node.address, "/", Value::Null).await?;
+    for key in ["a", "b"] {
+        client.ask("set", json!({ "key": key, "value": 1 })).await?;
+    }
+    let refused = hub.run(&["plugin", "purge", "keeper", "--yes"]).await?;
+    assert!(refused.code == 1 && refused.error.contains("in force"), "{}{}", refused.out, refused.error);
+    assert_eq!(client.ask("get", json!({ "key": "a" })).await?["value"], 1, "nothing was taken away");
+    hub.ok(&["plugin", "disable", "keeper"]).await?;
+    let purged = hub.ok(&["plugin", "purge", "keeper", "--namespace", "/other", "--yes"]).await?;
+    assert!(purged.starts_with("0 keys of `keeper` are taken away"), "{purged}");
+    let purged = hub.run(&["plugin", "purge", "keeper", "--yes", "--json"]).await?.json();
+    assert_eq!(purged, json!({ "keys": 2 }));
+    hub.ok(&["plugin", "enable", "keeper"]).await?;
+    assert_eq!(client.ask("get", json!({ "key": "a" })).await?["value"], Value::Null);
+    hub.node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_is_whole_however_small_the_nodes_pages_are() -> anyhow::Result<()> {
     let hub = Remote::start_with("page_max = 2", "").await;
     let mut clients = Vec::new();
@@ -282,7 +354,7 @@ async fn a_list_is_whole_however_small_the_nodes_pages_are() -> anyhow::Result<(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_follows_ends_when_nobody_reads_it_any_more() -> anyhow::Result<()> {
     let hub = Remote::start(PROBE).await;
-    for args in [&["trace", "--event", "traced"][..], &["trace", "--event", "traced", "--json"]] {
+    for args in [&["trace", "--event", "traced"][..], &["trace", "--event", "traced", "--json"][..]] {
         let mut trace = hub.follow(args)?;
         hub.publish_until(trace.line_with("traced")).await?;
         let Following { mut child, lines } = trace;

@@ -276,8 +276,10 @@ impl Push {
         remote.show(&all, |answer| {
             let version = plain(&cell(&answer["plugin"]["version"]));
             let mut text = describe_change(&format!("{name} {version}"), "is in the chain", answer);
-            if !answer["reconnected"].is_null() {
-                text.push_str(&format!("\n{} sockets connect anew", answer["reconnected"]));
+            match answer["reconnected"].as_u64() {
+                None => {}
+                Some(1) => text.push_str("\n1 socket connects anew"),
+                Some(sockets) => text.push_str(&format!("\n{sockets} sockets connect anew")),
             }
             text
         });
