@@ -9,6 +9,7 @@ use super::{effective::is_secret, file};
 /// A file with everything that may be left out, to see which keys there are.
 pub const SAMPLE: &str = r#"
 server = { workers = 1, static_dir = ".", data_dir = "." }
+engine = { cache_key_file = "node.key" }
 admin = { listen = "127.0.0.1:3001" }
 signatures = { trusted_keys = ["RWSEgAqG8oEBrRzKfEjQZyhsZcwqfIm/2RHx3BvdSbTX2sVankFeJQrg"] }
 plugin = [{ name = "sample", file = "sample.wasm", enabled = false }]

@@ -43,7 +43,8 @@ fn a_variable_stands_over_the_file_and_the_rest_stays() {
 /// Every key that `config check` prints with one value can be set, and nothing else is changed by it.
 #[test]
 fn every_single_value_has_a_variable() {
-    let effective = load("[server]\nworkers = 3\nstatic_dir = \"src\"\n", &[]).unwrap().effective();
+    let text = "[server]\nworkers = 3\nstatic_dir = \"src\"\n[engine]\ncache_key_file = \"node.key\"\n";
+    let effective = load(text, &[]).unwrap().effective();
     let mut variables = Vec::new();
     for (section, table) in effective.as_object().unwrap() {
         for (key, value) in table.as_object().unwrap() {
