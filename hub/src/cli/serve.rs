@@ -26,8 +26,9 @@ const OTHER_FILES: u64 = 64;
 const ENVIRONMENT: &str = "\
 Environment, over the file and under the flags:
   HUBBUB_CONFIG, HUBBUB_LISTEN, HUBBUB_WORKERS, HUBBUB_LOG_LEVEL and HUBBUB_LOG_FORMAT stand for the flags.
-  Each single value of [server], [limits], [engine] and [log] has a variable: its path in capitals, with two
-  underscores for a dot, as in HUBBUB_SERVER__PING_INTERVAL_MS=10000 or HUBBUB_SERVER__CORS__CREDENTIALS=true.
+  Each single value of [server], [limits], [recovery], [store], [engine], [plugin_defaults], [registry], [log] and
+  [admin] has a variable: its path in capitals, with two underscores for a dot, as in
+  HUBBUB_SERVER__PING_INTERVAL_MS=10000 or HUBBUB_SERVER__CORS__CREDENTIALS=true. Lists stand in the file alone.
   `hubbub config check FILE` prints what is in force.";
 
 /// Run a node.
@@ -210,6 +211,20 @@ mod tests {
     fn check_wrong(flags: &[&str], expected: &str) {
         let error = Command::try_parse_from(["serve"].iter().chain(flags)).err().expect("it is wrong").to_string();
         assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn the_help_names_the_sections_whose_values_have_variables() {
+        fn has_single_value(value: &serde_json::Value) -> bool {
+            match value {
+                serde_json::Value::Object(table) => table.values().any(has_single_value),
+                value => !value.is_array(),
+            }
+        }
+        let effective = Config::default().effective();
+        for (section, table) in effective.as_object().unwrap() {
+            assert_eq!(ENVIRONMENT.contains(&format!("[{section}]")), has_single_value(table), "{section}");
+        }
     }
 
     #[test]
