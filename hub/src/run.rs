@@ -29,7 +29,7 @@ use crate::{
     pipeline::{Pipeline, transaction::Limits},
     plugin::{
         Engine, EngineSettings, WasmPlugin,
-        cache::{CacheKey, CodeCache},
+        cache::{self, CacheKey, CodeCache},
         settings::Capability,
     },
     registry::{self, LocalRegistry, MemoryRegistry, Registry},
@@ -259,7 +259,7 @@ fn engine(config: &Config) -> anyhow::Result<Engine> {
         }
         None => CacheKey::random().context("the system has no randomness")?,
     };
-    let cache = CodeCache::open(dir.join("code"), key, settings.cache_max_bytes).context("server.data_dir")?;
+    let cache = CodeCache::open(dir.join(cache::FOLDER), key, settings.cache_max_bytes).context("server.data_dir")?;
     Ok(engine.with_cache(cache))
 }
 

@@ -1,12 +1,17 @@
 //! What must hold between the values of a file.
 
 use super::{Config, section::Section};
-use crate::{gateway::transport::Origins, pipeline::breaker, plugin::settings::Limits};
+use crate::{
+    gateway::transport::Origins,
+    pipeline::breaker,
+    plugin::{cache, settings::Limits},
+};
 
 /// Notes values that do not go together.
 pub fn check(root: &Section<'_, '_>, config: &Config) {
     deadlines(root, config);
     clients(root, config);
+    cache_key(root, config);
     plugin(root, config, "plugin_defaults", &config.plugin_defaults.limits, &config.plugin_defaults.breaker);
     for (n, one) in config.plugins.iter().enumerate() {
         plugin(root, config, &format!("plugin[{n}]"), &one.limits, &one.breaker);
@@ -37,6 +42,19 @@ fn clients(root: &Section<'_, '_>, config: &Config) {
     if server.credentials && server.origins == Origins::SameOrigin {
         let text = "credentials are for pages of other origins: name them in server.cors.origins";
         root.conflict(&["server.cors.credentials", "server.cors.origins"], text);
+    }
+}
+
+/// A new key empties the folder of what older ones have sealed.
+fn cache_key(root: &Section<'_, '_>, config: &Config) {
+    let (Some(key), Some(data)) = (&config.engine.cache_key_file, &config.server.data_dir) else { return };
+    let folder = data.join(cache::FOLDER);
+    if cache::is_below(key, &folder) {
+        let text = format!(
+            "the key may not lie with what it seals, in `{}`: keep it outside of server.data_dir",
+            folder.display()
+        );
+        root.conflict(&["engine.cache_key_file", "server.data_dir"], &text);
     }
 }
 

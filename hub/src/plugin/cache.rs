@@ -2,7 +2,7 @@
 //! that is kept elsewhere.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -10,8 +10,14 @@ use std::{
 };
 
 use hmac::{Hmac, Mac};
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use sha2::Sha256;
 
+/// The folder of compiled code, in the node's data folder.
+pub const FOLDER: &str = "code";
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 32;
 const SUFFIX: &str = "code";
@@ -34,33 +40,56 @@ impl CacheKey {
         Ok(Self { secret, is_new: true })
     }
 
-    /// Reads a key's file, or makes one.
+    /// Reads a key's file, or makes one, which is there whole or not at all. Of those who make it at the same time one wins,
+    /// and all have its key.
     ///
     /// # Errors
     /// When it cannot be read or made, is no key, or others may read it.
     pub fn open(file: &Path) -> io::Result<Self> {
-        let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
-        match fs::read(file) {
-            Ok(bytes) => {
-                let mode = fs::metadata(file)?.permissions().mode() & 0o777;
-                if mode & 0o077 != 0 {
-                    return Err(wrong(format!("others may read it (mode {mode:o}): chmod 600")));
-                }
-                let found = bytes.len();
-                let secret = bytes.try_into().map_err(|_| {
-                    wrong(format!("it has {found} bytes, a key has {KEY_BYTES}: remove it and another one is made"))
-                })?;
-                Ok(Self { secret, is_new: false })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = Self::random()?;
-                let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-                out.write_all(&key.secret)?;
-                out.sync_all()?;
-                Ok(key)
-            }
+        match Self::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            read => return read,
+        }
+        let key = Self::random()?;
+        match key.write(file) {
+            Ok(()) => Ok(key),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::read(file),
             Err(error) => Err(error),
         }
+    }
+
+    fn read(file: &Path) -> io::Result<Self> {
+        let wrong = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+        let bytes = fs::read(file)?;
+        let mode = fs::metadata(file)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(wrong(format!("others may read it (mode {mode:o}): chmod 600")));
+        }
+        let found = bytes.len();
+        let secret = bytes.try_into().map_err(|_| {
+            wrong(format!("it has {found} bytes, a key has {KEY_BYTES}: remove it and another one is made"))
+        })?;
+        Ok(Self { secret, is_new: false })
+    }
+
+    /// Writes it where no file is. What a killed process leaves beside it is never read.
+    fn write(&self, file: &Path) -> io::Result<()> {
+        let mut unique = [0; 8];
+        getrandom::fill(&mut unique).map_err(io::Error::other)?;
+        let mut unfinished = file.as_os_str().to_owned();
+        unfinished.push(format!(".{:016x}.tmp", u64::from_ne_bytes(unique)));
+        let unfinished = PathBuf::from(unfinished);
+        let written = || {
+            let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+            out.write_all(&self.secret)?;
+            out.sync_all()?;
+            place(&unfinished, file)
+        };
+        written().inspect_err(|_| {
+            // what cannot be removed does no harm
+            let _ = fs::remove_file(&unfinished);
+        })?;
+        sync(folder_of(file))
     }
 
     fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
@@ -70,6 +99,36 @@ impl CacheKey {
         mac.update(name.as_bytes());
         mac.update(code);
         mac
+    }
+}
+
+/// Whether a file lies in a folder or below it, whatever links lead there. A folder that is not there has nothing in it.
+pub fn is_below(file: &Path, folder: &Path) -> bool {
+    let found = file.canonicalize().or_else(|_| folder_of(file).canonicalize());
+    found.is_ok_and(|found| folder.canonicalize().is_ok_and(|folder| found.starts_with(folder)))
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Gives a file its name, if no other has it.
+fn place(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // not every file system can; a name given by a link replaces nothing either
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Puts a folder's names on the disk.
+fn sync(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // a file system that keeps no folders on a disk has nothing to put there
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
     }
 }
 
@@ -127,7 +186,7 @@ impl CodeCache {
         }
         bytes.truncate(bytes.len() - TAG_BYTES);
         // what is used stays; that it cannot be noted is no harm
-        let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         Some(bytes)
     }
 
@@ -246,7 +305,7 @@ mod tests {
             cache.put(name, &[0; 100]);
         }
         let long_ago = SystemTime::UNIX_EPOCH;
-        fs::File::open(cache.path("two")).unwrap().set_modified(long_ago).unwrap();
+        File::open(cache.path("two")).unwrap().set_modified(long_ago).unwrap();
         cache.put("three", &[0; 100]);
         assert_eq!(["one", "two", "three"].map(|name| cache.get(name).is_some()), [true, false, true]);
         cache.put("large", &[0; 1000]);
@@ -266,5 +325,49 @@ mod tests {
         fs::write(&file, b"short").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(text(&file), "it has 5 bytes, a key has 32: remove it and another one is made");
+    }
+
+    #[test]
+    fn a_key_that_was_half_written_is_in_nobodys_way() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("node.key");
+        fs::write(dir.path().join("node.key.0123456789abcdef.tmp"), b"half").unwrap();
+        let made = CacheKey::open(&file).unwrap();
+        assert_eq!(CacheKey::open(&file).unwrap().secret, made.secret);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "the key, and what was left");
+    }
+
+    #[test]
+    fn of_those_who_make_a_key_one_wins_and_all_have_it() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("node.key");
+        let secrets: Vec<_> = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| CacheKey::open(&file).unwrap().secret)).collect();
+            makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+        });
+        let kept = fs::read(&file).unwrap();
+        assert!(secrets.iter().all(|secret| secret[..] == kept[..]));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let late = key(1).write(&file).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), kept, "it is never replaced");
+    }
+
+    #[test]
+    fn a_file_is_below_a_folder_whatever_links_lead_there() {
+        let dir = TempDir::new().unwrap();
+        let code = dir.path().join(FOLDER);
+        let check = |file: &Path, expect: bool| assert_eq!(is_below(file, &code), expect, "{}", file.display());
+        check(&code.join("node.key"), false);
+        fs::create_dir_all(code.join("deep")).unwrap();
+        std::os::unix::fs::symlink(code.join("deep"), dir.path().join("link")).unwrap();
+        fs::write(code.join("there.key"), b"").unwrap();
+        check(&code.join("node.key"), true);
+        check(&code.join("there.key"), true);
+        check(&code.join("deep/node.key"), true);
+        check(&dir.path().join("link/node.key"), true);
+        check(&code.join("../node.key"), false);
+        check(&dir.path().join("code.key"), false);
+        check(Path::new("node.key"), false);
     }
 }

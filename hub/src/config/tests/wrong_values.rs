@@ -1,6 +1,6 @@
 //! Files with values that are wrong, or do not go together.
 
-use super::{check, check_plugin};
+use super::{check, check_plugin, parse};
 
 #[test]
 fn numbers_out_of_range_name_the_range() {
@@ -397,4 +397,22 @@ fn trusted_keys_that_are_none_are_not_repeated() {
         "hub.toml:2:17: signatures.trusted_keys[0]: expected a public key, found a SECRET one: take it out of here, and \
          write the second line of its .pub file",
     );
+}
+
+#[test]
+fn a_key_that_lies_in_the_folder_it_would_empty_is_refused() {
+    let data = tempfile::TempDir::new().unwrap();
+    let code = data.path().join("code");
+    std::fs::create_dir(&code).unwrap();
+    let toml = |key: &std::path::Path| {
+        let (data, key) = (data.path().display(), key.display());
+        format!("[server]\ndata_dir = \"{data}\"\n[engine]\ncache_key_file = \"{key}\"\n")
+    };
+    let expected = format!(
+        "hub.toml:4:18: engine.cache_key_file: the key may not lie with what it seals, in `{}`: keep it outside of \
+         server.data_dir",
+        code.display()
+    );
+    check(&toml(&code.join("node.key")), &expected);
+    parse(&toml(&data.path().join("node.key"))).expect("a key beside that folder is in no danger");
 }
