@@ -1,10 +1,21 @@
 //! The plugins as real components: what each file says of itself, and the shipped ones as one chain.
 
-use std::sync::Arc;
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hub::{
     event::Kind,
-    plugin::{Engine, EngineSettings, artifact::Artifact, settings::Capability},
+    plugin::{
+        Engine, EngineSettings,
+        artifact::Artifact,
+        cache::{CacheKey, CodeCache},
+        settings::Capability,
+    },
 };
 use scenarios::{Client, Node, plugins::wasm};
 use serde_json::{Value, json};
@@ -87,6 +98,48 @@ async fn a_component_that_stands_twice_is_compiled_once() -> anyhow::Result<()> 
     let kept = Arc::downgrade(&first);
     drop(first);
     assert!(kept.upgrade().is_none(), "machine code goes with the last plugin that needs it");
+    Ok(())
+}
+
+/// An engine of its own compiles a component, or takes its code from the cache in `dir/code` that `dir/key` seals.
+async fn compile_cached(dir: &Path, key: &str) -> anyhow::Result<()> {
+    let cache = CodeCache::open(dir.join("code"), CacheKey::open(&dir.join(key))?, 1 << 30)?;
+    let engine = Engine::new(&EngineSettings::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let artifact = Artifact::parse(fs::read(wasm("pass"))?)?;
+    engine.with_cache(cache).compile(Arc::new(artifact), "pass").await?;
+    Ok(())
+}
+
+/// The one file of the cache.
+fn cached(dir: &Path) -> anyhow::Result<PathBuf> {
+    let files: Vec<_> = fs::read_dir(dir.join("code"))?.collect::<Result<_, _>>()?;
+    anyhow::ensure!(files.len() == 1, "one component was compiled: {files:?}");
+    Ok(files[0].path())
+}
+
+#[tokio::test]
+async fn cached_code_is_used_only_as_it_was_sealed_and_with_the_same_key() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    // a key that is new empties the folder: this is about one that is not
+    CacheKey::open(&dir.path().join("other"))?;
+    compile_cached(dir.path(), "own").await?;
+    let file = cached(dir.path())?;
+    // what is compiled again is another file in its place; while this one is held, none has its number
+    let mut held = File::options().read(true).write(true).open(&file)?;
+    let is_held = |held: &File| anyhow::Ok(held.metadata()?.ino() == fs::metadata(&file)?.ino());
+    compile_cached(dir.path(), "own").await?;
+    assert!(is_held(&held)?, "it was used");
+    let middle = held.metadata()?.len() / 2;
+    let mut byte = [0];
+    held.seek(SeekFrom::Start(middle))?;
+    held.read_exact(&mut byte)?;
+    held.seek(SeekFrom::Start(middle))?;
+    held.write_all(&[byte[0] ^ 1])?;
+    compile_cached(dir.path(), "own").await?;
+    assert!(!is_held(&held)?, "one byte was altered");
+    let held = File::open(&file)?;
+    compile_cached(dir.path(), "other").await?;
+    assert!(!is_held(&held)?, "another key has sealed it");
     Ok(())
 }
 
