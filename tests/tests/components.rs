@@ -11,10 +11,10 @@ use std::{
 use hub::{
     event::Kind,
     plugin::{
-        Engine, EngineSettings,
+        Engine, EngineSettings, TAKEOVER_INSTANCES,
         artifact::Artifact,
         cache::{CacheKey, CodeCache},
-        settings::Capability,
+        settings::{Capability, Limits, Settings},
     },
 };
 use scenarios::{Client, Node, plugins::wasm};
@@ -98,6 +98,30 @@ async fn a_component_that_stands_twice_is_compiled_once() -> anyhow::Result<()> 
     let kept = Arc::downgrade(&first);
     drop(first);
     assert!(kept.upgrade().is_none(), "machine code goes with the last plugin that needs it");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plugin_that_finds_the_engine_full_is_told_which_limit_that_is() -> anyhow::Result<()> {
+    let engine = EngineSettings { instances_max: 2, ..EngineSettings::default() };
+    let engine = Engine::new(&engine).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let settings = |name: &str| Settings {
+        name: name.into(),
+        config: "{}".into(),
+        capabilities: Vec::new(),
+        limits: Limits { instances_max: 64, ..Limits::default() },
+    };
+    let first = engine.load(fs::read(wasm("pass"))?, settings("first")).await?;
+    let full = "init: engine.instances_max exceeded: allowed 2, of all plugins together";
+    let text = first.warm(64).await.expect_err("there is no room for so many").to_string();
+    assert!(text.starts_with("plugin `first` ") && text.contains(full), "{text}");
+    assert_eq!(first.live_instances(), 2 + TAKEOVER_INSTANCES as usize);
+    let second = engine.start(first.code().clone(), settings("second")).await;
+    let text = second.err().expect("there is no room for any").to_string();
+    assert!(text.starts_with("plugin `second` ") && text.contains(full), "{text}");
+    let code = first.code().clone();
+    drop(first);
+    engine.start(code, settings("second")).await?;
     Ok(())
 }
 

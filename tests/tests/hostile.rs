@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use hub::plugin::TAKEOVER_INSTANCES;
 use scenarios::{Client, Node, log::Log, plugins::wasm};
 use serde_json::{Value, json};
 
@@ -76,6 +77,47 @@ limits = { instances_max = 1, instance_wait_ms = 50 }
     }
     log.line_with(&["plugin=busy ", "instance_wait_ms exceeded: all 1 instances were busy for 50 ms"]).await;
     drop(busy);
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_engine_is_full_the_client_hears_overloaded_and_no_plugin_is_blamed() -> anyhow::Result<()> {
+    let log = Log::capture();
+    // one instance each: with that of `last` there is no room for another
+    let others = 2 + TAKEOVER_INSTANCES - 1;
+    let others: String =
+        (0..others).map(|n| format!("[[plugin]]\nname = \"pass-{n}\"\nfile = \"{{wasm:pass}}\"\n")).collect();
+    let node = Node::start(&format!(
+        r#"
+[engine]
+instances_max = 2
+
+[plugin_defaults.limits]
+instances_max = 2
+
+{others}
+[[plugin]]
+name = "last"
+file = "{{wasm:hostile}}"
+breaker = {{ failures = 1, failing_percent = 0 }}
+"#
+    ))
+    .await;
+    let mut busy = Client::connect(node.address, "/", Value::Null).await?;
+    let mut other = Client::connect(node.address, "/", Value::Null).await?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        busy.emit("sleep", json!(800)).await?;
+        let answer = other.ask("fine", json!(null)).await?;
+        if answer == json!({ "error": { "code": "overloaded", "message": "the server is busy, try again" } }) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "never overloaded: {answer}");
+    }
+    log.line_with(&["plugin=last ", "engine.instances_max exceeded: allowed 2, of all plugins together"]).await;
+    // behind all sleeps the one instance is free again: had the failure been the plugin's own, it would be in quarantine
+    assert_eq!(busy.ask("fine", json!(null)).await?, json!("fine"));
     node.stop().await;
     Ok(())
 }

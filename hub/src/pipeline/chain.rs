@@ -74,6 +74,13 @@ pub enum FailureCause {
     /// No instance became free in time.
     #[error("instance_wait_ms exceeded: all {instances} instances were busy for {waited_ms} ms")]
     Overloaded { instances: usize, waited_ms: u64 },
+    /// All plugins together have as many instances as there may be: not the plugin's fault.
+    #[error("engine.instances_max exceeded: allowed {allowed}, of all plugins together ({pool})")]
+    EngineFull {
+        allowed: u32,
+        /// What exactly was used up, in the engine's words.
+        pool: String,
+    },
     /// The store could not be reached: not the plugin's fault.
     #[error("{0}")]
     Store(String),
@@ -91,6 +98,7 @@ impl FailureCause {
             FailureCause::Limit { limit, .. } => limit,
             FailureCause::Misuse(_) => "misuse",
             FailureCause::Overloaded { .. } => "overloaded",
+            FailureCause::EngineFull { .. } => "engine.instances_max",
             FailureCause::Store(_) => "store",
             FailureCause::Start(_) => "start",
         }
@@ -98,7 +106,12 @@ impl FailureCause {
 
     /// Whether the plugin itself is to blame, and not the store, or more events than there are instances for.
     pub fn is_plugins_own(&self) -> bool {
-        !matches!(self, FailureCause::Store(_) | FailureCause::Overloaded { .. })
+        !matches!(self, FailureCause::Store(_)) && !self.is_overload()
+    }
+
+    /// Whether there were more events than there are instances for.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, FailureCause::Overloaded { .. } | FailureCause::EngineFull { .. })
     }
 }
 

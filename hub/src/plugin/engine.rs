@@ -36,13 +36,18 @@ use crate::{
 
 /// Memory of an idle instance that stays mapped, so that the next one starts without page faults.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
+/// Instances that the engine has room for beyond `instances_max`: a plugin that takes over from another is given as many, at
+/// most, while the other still has its own.
+pub const TAKEOVER_INSTANCES: u32 = 16;
+/// Core instances and tables that there are for each instance of a plugin.
+const CORE_INSTANCES_EACH: u32 = 4;
 /// How much less important compiling is than serving: about a third of a share, so that on a busy node a push still ends.
 const COMPILER_NICE: i32 = 5;
 
 /// What all plugins of a node share.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// Instances of all plugins together.
+    /// Instances of all plugins together; there is room for [`TAKEOVER_INSTANCES`] more.
     pub instances_max: u32,
     /// The largest linear memory that any plugin may have.
     pub memory_max_bytes: usize,
@@ -62,6 +67,7 @@ pub struct Engine {
     wasmtime: Wasmtime,
     linker: Arc<Linker<HostState>>,
     stack_max_bytes: usize,
+    instances_max: u32,
     live: Arc<Live>,
     cache: Option<Arc<CodeCache>>,
     logs: Arc<PluginLogs>,
@@ -92,12 +98,14 @@ pub enum LoadError {
 impl Engine {
     /// An engine with its own clock thread, which ends with the last clone and the last plugin.
     pub fn new(settings: &EngineSettings) -> wasmtime::Result<Self> {
+        let instances = settings.instances_max.saturating_add(TAKEOVER_INSTANCES);
+        let core_instances = instances.saturating_mul(CORE_INSTANCES_EACH);
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(settings.instances_max)
-            .total_core_instances(settings.instances_max.saturating_mul(4))
-            .total_memories(settings.instances_max)
-            .total_tables(settings.instances_max.saturating_mul(4))
-            .total_stacks(settings.instances_max)
+        pool.total_component_instances(instances)
+            .total_core_instances(core_instances)
+            .total_memories(instances)
+            .total_tables(core_instances)
+            .total_stacks(instances)
             .max_memory_size(settings.memory_max_bytes)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
             .pagemap_scan(Enabled::Auto);
@@ -114,9 +122,9 @@ impl Engine {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         let clock = Arc::new(Clock::start(&wasmtime)?);
-        let stack_max_bytes = settings.stack_max_bytes;
+        let EngineSettings { instances_max, stack_max_bytes, .. } = *settings;
         let (linker, live, logs) = (Arc::new(linker), Arc::default(), Arc::default());
-        Ok(Self { wasmtime, linker, stack_max_bytes, live, cache: None, logs, _clock: clock })
+        Ok(Self { wasmtime, linker, stack_max_bytes, instances_max, live, cache: None, logs, _clock: clock })
     }
 
     /// The same, whose plugins' lines go to `logs`.
@@ -166,6 +174,11 @@ impl Engine {
     /// The guest's own stack of calls.
     pub(super) fn stack_max_bytes(&self) -> usize {
         self.stack_max_bytes
+    }
+
+    /// Instances of all plugins together, without the room for those that take over.
+    pub(super) fn instances_max(&self) -> u32 {
+        self.instances_max
     }
 
     /// What can be said of a file before anything of it is compiled.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limiter::{LimitError, Misuse, StoreFault};
@@ -20,6 +20,8 @@ const QUOTE_MAX_BYTES: usize = 1024;
 pub struct Allowed {
     pub memory_max_bytes: usize,
     pub stack_max_bytes: usize,
+    /// Instances of all plugins together, as the config says.
+    pub instances_max: u32,
 }
 
 /// What a trap means, and for the operator's log the guest's backtrace and last words.
@@ -37,6 +39,8 @@ pub fn explain(error: &wasmtime::Error, printed: Option<String>, allowed: Allowe
             StoreError::Op(_) => FailureCause::Misuse(fault.to_string()),
             _ => FailureCause::Store(fault.to_string()),
         }
+    } else if let Some(full) = error.downcast_ref::<PoolConcurrencyLimitError>() {
+        FailureCause::EngineFull { allowed: allowed.instances_max, pool: full.to_string() }
     } else if let Some(exit) = error.downcast_ref::<I32Exit>() {
         FailureCause::Trap(format!("called exit({})", exit.0))
     } else {
@@ -88,4 +92,30 @@ pub fn quote(text: &str) -> String {
 pub fn out_of_time(limit: &'static str, used: Duration, allowed: Duration) -> FailureCause {
     let ms = |d: Duration| format!("{} ms", d.as_millis());
     FailureCause::Limit { limit, used: ms(used), allowed: ms(allowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Config, Engine, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
+
+    use super::*;
+
+    #[test]
+    fn an_engine_without_room_is_no_failure_of_the_plugin() {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_core_instances(1).total_memories(1).total_tables(1).total_stacks(1);
+        let mut config = Config::new();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        let engine = Engine::new(&config).unwrap();
+        let module = Module::new(&engine, wat::parse_str("(module)").unwrap()).unwrap();
+        let mut stores = [(); 2].map(|()| Store::new(&engine, ()));
+        let made = stores.each_mut().map(|store| Instance::new(store, &module, &[]));
+        let [Ok(_), Err(error)] = made else { panic!("there is room for one") };
+        let allowed = Allowed { memory_max_bytes: 1, stack_max_bytes: 1, instances_max: 7 };
+        let (cause, details) = explain(&error, None, allowed);
+        assert_eq!((cause.name(), details), ("engine.instances_max", None));
+        assert!(cause.is_overload() && !cause.is_plugins_own());
+        let text = cause.to_string();
+        assert!(text.starts_with("engine.instances_max exceeded: allowed 7, of all plugins together ("), "{text}");
+    }
 }

@@ -213,8 +213,11 @@ impl WasmPlugin {
     }
 
     fn allowed(&self) -> Allowed {
-        let (memory_max_bytes, stack_max_bytes) = (self.limits.memory_max_bytes, self.engine.stack_max_bytes());
-        Allowed { memory_max_bytes, stack_max_bytes }
+        Allowed {
+            memory_max_bytes: self.limits.memory_max_bytes,
+            stack_max_bytes: self.engine.stack_max_bytes(),
+            instances_max: self.engine.instances_max(),
+        }
     }
 
     fn failure(&self, kind: Kind, cause: FailureCause, details: Option<String>) -> Box<Failure> {

@@ -19,5 +19,5 @@ mod stdio;
 mod store;
 
 pub use code::Code;
-pub use engine::{Engine, EngineSettings, LoadError};
+pub use engine::{Engine, EngineSettings, LoadError, TAKEOVER_INSTANCES};
 pub use loaded::WasmPlugin;

@@ -10,13 +10,10 @@ use crate::{
         breaker,
         chain::{Chains, Link, Matches},
     },
-    plugin::{Code, Engine, WasmPlugin, settings::Settings},
+    plugin::{Code, Engine, TAKEOVER_INSTANCES, WasmPlugin, settings::Settings},
     registry::{Digest, Placed, Revision},
     seeing::Seeing,
 };
-
-/// Instances that a new plugin is given before it takes over from one that has as many.
-const WARM_MAX: usize = 16;
 
 /// A revision in force.
 pub struct Active {
@@ -126,7 +123,7 @@ pub async fn start(
             (None, Some(code)) => {
                 let plugin = engine.start(code, start_settings(&settings)).await?;
                 let busy = before.and_then(|before| Some(before.plugin.as_ref()?.live_instances())).unwrap_or(1);
-                plugin.warm(busy.min(WARM_MAX)).await?;
+                plugin.warm(busy.min(TAKEOVER_INSTANCES as usize)).await?;
                 Some(Arc::new(plugin))
             }
         };

@@ -65,10 +65,7 @@ impl Transaction<'_> {
         {
             return Err(Undone::by_hub(Code::StoreUnavailable, "the server cannot reach its store, try again"));
         }
-        let code = match failure.cause {
-            FailureCause::Overloaded { .. } => Code::Overloaded,
-            _ => Code::PluginFailed,
-        };
+        let code = if failure.cause.is_overload() { Code::Overloaded } else { Code::PluginFailed };
         not_counted(link, kind, code)
     }
 
