@@ -14,6 +14,9 @@ use crate::{
     seeing::audit::{Entry, Outcome},
 };
 
+/// Of the path that was called, what is noted for a caller that was not let in: anybody may send any.
+const REFUSED_TARGET_MAX_BYTES: usize = 256;
+
 /// The code of an error, beside its answer.
 #[derive(Clone, Copy)]
 pub(super) struct ErrorCode(pub &'static str);
@@ -65,11 +68,42 @@ impl Draft {
         if !self.is_change && !is_kept_out {
             return None;
         }
+        if is_kept_out {
+            let target = &mut self.entry.target;
+            target.truncate(target.floor_char_boundary(REFUSED_TARGET_MAX_BYTES));
+            self.entry.why = None;
+        }
         if !response.status().is_success() {
             let code = response.extensions().get().map_or("failed", |ErrorCode(code)| code);
             self.entry.outcome = Outcome::Refused(code.to_owned());
         }
         self.entry.revision = response.extensions().get().map(|Behind(revision)| *revision);
         Some(self.entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, response::IntoResponse};
+
+    use super::*;
+
+    /// What is noted of a change that was answered with `status`.
+    fn noted(status: StatusCode) -> Entry {
+        let uri = format!("/v1/plugins/{}/disable?why=a%20try", "x".repeat(1000));
+        let request = Request::builder().method(Method::POST).uri(uri).body(Body::empty()).unwrap();
+        let draft = Draft::new("disable_plugin", Access::Role(Role::Deploy), &request);
+        draft.end(&status.into_response()).unwrap()
+    }
+
+    #[test]
+    fn a_caller_that_was_not_let_in_has_no_say_in_its_line() {
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let entry = noted(status);
+            assert_eq!((entry.target.len(), entry.why), (REFUSED_TARGET_MAX_BYTES, None), "{status}");
+            assert!(entry.target.starts_with("/v1/plugins/xxx"));
+        }
+        let entry = noted(StatusCode::OK);
+        assert_eq!((entry.target.len(), entry.why.as_deref()), (1000 + 20, Some("a try")));
     }
 }

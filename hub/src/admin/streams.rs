@@ -128,7 +128,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     (headers, shared.parts.seeing.metrics.render()).into_response()
 }
 
-/// What operators did: the calls that change something, and those that were refused
+/// What operators did: the calls that change something, and those that were refused, in the order of time
 #[utoipa::path(get, path = "/v1/audit", params(AuditQuery), responses((status = 200, body = AuditView)))]
 pub(super) async fn audit(
     State(shared): State<Arc<Shared>>,

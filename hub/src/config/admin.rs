@@ -23,7 +23,7 @@ pub struct Admin {
     pub body_max_bytes: usize,
     /// For a body to arrive whole.
     pub body_timeout: Duration,
-    /// Of the audit log on the disk, its older half included.
+    /// Of the audit log on the disk, older files and those of refused calls included.
     pub audit_max_bytes: u64,
     /// Of each plugin.
     pub plugin_logs: logs::Limits,

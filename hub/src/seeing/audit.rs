@@ -1,4 +1,5 @@
-//! Who changed what on a running node, and who was refused: one line of JSON each, in a file that only its owner reads.
+//! Who changed what on a running node, and who was refused: one line of JSON each, in files that only their owner reads. What
+//! was refused has a file and a budget of its own: it never drives out a line of what was done.
 
 use std::{
     collections::VecDeque,
@@ -16,10 +17,13 @@ use serde_json::{Value, json};
 
 use crate::event::now_ms;
 
-/// The file in the data folder; the one before it has `.1` behind its name.
+/// The files in the data folder, of what was done and of what was refused; those before them have `.1` behind their names.
 const FILE: &str = "audit.jsonl";
-/// Refused calls that have a line of their own within [`REFUSED_WINDOW`]; further ones are counted, so that nobody drives
-/// other lines out by guessing tokens.
+const REFUSED_FILE: &str = "audit-refused.jsonl";
+/// The part of all room that refused calls have: one in so many.
+const REFUSED_PART: u64 = 8;
+/// Refused calls that have a line of their own within [`REFUSED_WINDOW`]; further ones are counted, and the next line behind
+/// the window says how many they were.
 const REFUSED_MAX: u32 = 30;
 const REFUSED_WINDOW: Duration = Duration::from_secs(60);
 /// Lines that [`Audit::last`] gives at most, and that a node without a data folder remembers.
@@ -62,11 +66,28 @@ pub struct Audit {
 }
 
 struct Shared {
+    done: Log,
+    refused: Log,
+    guard: Mutex<Refused>,
+}
+
+/// Lines of one sort.
+struct Log {
     file: Option<PathBuf>,
+    /// Of the file and the one before it.
     max_bytes: u64,
-    refused: Mutex<Refused>,
+    /// When there is no file.
+    lines_max: usize,
     /// Held while the disk takes its time.
     kept: Mutex<Kept>,
+}
+
+/// What is to be written for one call.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lines {
+    refused: Vec<String>,
+    /// It must be on the disk at once.
+    done: Vec<String>,
 }
 
 /// Refused calls of the last time.
@@ -102,32 +123,44 @@ struct Line<'a> {
 }
 
 impl Audit {
-    /// A log in this folder, which must be there: `audit.jsonl` and the file before it, together at most `max_bytes`. Without a
-    /// folder lines go to the node's log only, as they do anyway.
+    /// A log in this folder, which must be there: `audit.jsonl`, `audit-refused.jsonl` with an eighth of the room, and the
+    /// files before these, together at most `max_bytes`. Without a folder lines go to the node's log only, as they do anyway,
+    /// and the last ones are remembered.
     pub fn new(data_dir: Option<&Path>, max_bytes: u64) -> Self {
-        let file = data_dir.map(|dir| dir.join(FILE));
-        let refused = Mutex::new(Refused { window_began: Instant::now(), noted: 0, more: 0 });
-        Self { shared: Arc::new(Shared { file, max_bytes, refused, kept: Mutex::default() }) }
+        let log = |name: &str, max_bytes, lines_max| Log {
+            file: data_dir.map(|dir| dir.join(name)),
+            max_bytes,
+            lines_max,
+            kept: Mutex::default(),
+        };
+        let refused_max_bytes = max_bytes / REFUSED_PART;
+        let done = log(FILE, max_bytes - refused_max_bytes, LAST_MAX);
+        let refused = log(REFUSED_FILE, refused_max_bytes, LAST_MAX / REFUSED_PART as usize);
+        let guard = Mutex::new(Refused { window_began: Instant::now(), noted: 0, more: 0 });
+        Self { shared: Arc::new(Shared { done, refused, guard }) }
     }
 
     /// Notes a call. When it returns, a call that was done is on the disk, or in the node's log with the reason why not.
     pub async fn note(&self, entry: Entry) {
-        let Some((lines, is_done)) = self.shared.lines(&entry, Instant::now()) else { return };
-        for line in &lines {
+        let lines = self.shared.lines(&entry, Instant::now());
+        if lines == Lines::default() {
+            return;
+        }
+        for line in lines.refused.iter().chain(&lines.done) {
             tracing::info!(target: "audit", "{line}");
         }
         let shared = self.shared.clone();
         // the disk may take its time, and others have this thread to run on
-        let written = tokio::task::spawn_blocking(move || shared.keep(&lines, is_done)).await;
+        let written = tokio::task::spawn_blocking(move || shared.keep(&lines)).await;
         if let Err(error) = written {
             tracing::error!(target: "audit", %error, "an audit line was not kept");
         }
     }
 
-    /// Up to `n` last lines, the oldest first.
+    /// Up to `n` last lines of both sorts, the oldest first.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When a file cannot be read.
     pub async fn last(&self, n: usize) -> io::Result<Vec<Value>> {
         let (shared, n) = (self.shared.clone(), n.min(LAST_MAX));
         tokio::task::spawn_blocking(move || shared.last(n)).await.map_err(io::Error::other)?
@@ -135,40 +168,58 @@ impl Audit {
 }
 
 impl Shared {
-    /// What is to be written, and whether it must be on the disk at once; `None`: nothing but a count.
-    fn lines(&self, entry: &Entry, now: Instant) -> Option<(Vec<String>, bool)> {
-        let mut refused = self.refused.lock();
-        let is_done = entry.outcome == Outcome::Done;
-        let mut lines = Vec::new();
-        if now.saturating_duration_since(refused.window_began) >= REFUSED_WINDOW {
-            (refused.window_began, refused.noted) = (now, 0);
-            let more = std::mem::take(&mut refused.more);
+    /// What is to be written; it may be nothing but a count for later.
+    fn lines(&self, entry: &Entry, now: Instant) -> Lines {
+        let mut guard = self.guard.lock();
+        let mut lines = Lines::default();
+        if now.saturating_duration_since(guard.window_began) >= REFUSED_WINDOW {
+            (guard.window_began, guard.noted) = (now, 0);
+            let more = std::mem::take(&mut guard.more);
             if more > 0 {
-                lines.push(count("refused calls without a line", more));
+                lines.refused.push(count("refused calls without a line", more));
             }
         }
-        if !is_done {
-            if refused.noted >= REFUSED_MAX {
-                refused.more += 1;
-                return None;
-            }
-            refused.noted += 1;
+        if entry.outcome == Outcome::Done {
+            lines.done.push(entry.line());
+        } else if guard.noted < REFUSED_MAX {
+            guard.noted += 1;
+            lines.refused.push(entry.line());
+        } else {
+            guard.more += 1;
         }
-        lines.push(entry.line());
-        Some((lines, is_done))
+        lines
     }
 
-    fn keep(&self, lines: &[String], is_done: bool) {
+    fn keep(&self, lines: &Lines) {
+        self.done.keep(&lines.done, true);
+        self.refused.keep(&lines.refused, false);
+    }
+
+    fn last(&self, n: usize) -> io::Result<Vec<Value>> {
+        let mut lines = self.done.last(n)?;
+        lines.extend(self.refused.last(n)?);
+        // lines of one time stay as they are: each sort is in its order
+        lines.sort_by_key(|line| line["time_ms"].as_u64().unwrap_or(0));
+        lines.drain(..lines.len().saturating_sub(n));
+        Ok(lines)
+    }
+}
+
+impl Log {
+    fn keep(&self, lines: &[String], must_sync: bool) {
+        if lines.is_empty() {
+            return;
+        }
         let mut kept = self.kept.lock();
         let Some(file) = &self.file else {
             kept.recent.extend(lines.iter().cloned());
-            let over = kept.recent.len().saturating_sub(LAST_MAX);
+            let over = kept.recent.len().saturating_sub(self.lines_max);
             kept.recent.drain(..over);
             return;
         };
         let lost = (kept.lost > 0).then(|| count("audit lines that the disk did not take", kept.lost));
         let text: String = lost.iter().chain(lines).flat_map(|line| [line.as_str(), "\n"]).collect();
-        match append(file, text.as_bytes(), self.max_bytes / 2, is_done) {
+        match append(file, text.as_bytes(), self.max_bytes / 2, must_sync) {
             Ok(()) => kept.lost = 0,
             Err(error) => {
                 kept.lost += lines.len() as u64;
@@ -302,6 +353,10 @@ mod tests {
         fn file(&self) -> PathBuf {
             self.0.join(FILE)
         }
+
+        fn refused_file(&self) -> PathBuf {
+            self.0.join(REFUSED_FILE)
+        }
     }
 
     impl Drop for Dir {
@@ -340,7 +395,8 @@ mod tests {
         audit.note(Entry { why: Some("a try".into()), ..entry("rooms", Outcome::Done) }).await;
         audit.note(Entry { revision: None, ..entry("rooms", refused()) }).await;
         let text = fs::read_to_string(dir.file()).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let both = text.clone() + &fs::read_to_string(dir.refused_file()).unwrap();
+        let lines: Vec<Value> = both.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(text.starts_with(r#"{"time_ms":"#) && text.ends_with('\n'), "{text}");
         assert!(
             text.contains(r#""who":"ann","role":"deploy","address":"127.0.0.1","what":"plugin push","target":"rooms""#)
@@ -350,7 +406,9 @@ mod tests {
             (&json!("done"), &json!(7), &json!("a try"))
         );
         assert_eq!((&lines[1]["result"], lines[1].get("revision")), (&json!("unauthorized"), None));
-        assert_eq!(fs::metadata(dir.file()).unwrap().permissions().mode() & 0o777, 0o600);
+        for file in [dir.file(), dir.refused_file()] {
+            assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
         assert_eq!(audit.last(10).await.unwrap(), lines);
     }
 
@@ -382,8 +440,40 @@ mod tests {
         let lines = audit.last(LAST_MAX).await.unwrap();
         assert_eq!(lines.len(), REFUSED_MAX as usize + 1);
         let later = Instant::now() + REFUSED_WINDOW;
-        let (lines, _) = audit.shared.lines(&entry("z", refused()), later).unwrap();
+        let lines = audit.shared.lines(&entry("z", refused()), later).refused;
         assert!(lines[0].contains(r#""count":500"#) && lines[1].contains(r#""target":"z""#), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn refused_calls_fill_their_own_room_and_drive_no_line_of_what_was_done_out() {
+        const MAX: u64 = 65_536;
+        let dir = Dir::new("room");
+        let audit = Audit::new(Some(&dir.0), MAX);
+        audit.note(entry("done", Outcome::Done)).await;
+        let mut now = Instant::now();
+        for n in 0..200 {
+            now += REFUSED_WINDOW;
+            let lines = audit.shared.lines(&entry(&n.to_string().repeat(300), refused()), now);
+            audit.shared.keep(&lines);
+            let files = [dir.refused_file(), before(&dir.refused_file())];
+            let used: u64 = files.map(|file| fs::metadata(file).map_or(0, |meta| meta.len())).iter().sum();
+            assert!(used <= MAX / REFUSED_PART);
+        }
+        let lines = audit.last(LAST_MAX).await.unwrap();
+        assert_eq!(lines[0]["target"], "done");
+        assert!((2..200).contains(&lines.len()), "older refused calls made room: {}", lines.len());
+        assert_eq!(targets(&lines).last(), Some(&&*"199".repeat(300)));
+    }
+
+    #[tokio::test]
+    async fn both_sorts_are_shown_in_the_order_of_their_times() {
+        let dir = Dir::new("merged");
+        let line = |time_ms: u64| json!({ "time_ms": time_ms, "target": time_ms.to_string() }).to_string() + "\n";
+        fs::write(dir.file(), [1, 4, 5].map(line).concat()).unwrap();
+        fs::write(dir.refused_file(), [2, 3, 6].map(line).concat()).unwrap();
+        let audit = Audit::new(Some(&dir.0), 1 << 20);
+        assert_eq!(targets(&audit.last(10).await.unwrap()), ["1", "2", "3", "4", "5", "6"]);
+        assert_eq!(targets(&audit.last(3).await.unwrap()), ["4", "5", "6"]);
     }
 
     #[tokio::test]
@@ -417,6 +507,11 @@ mod tests {
         }
         let lines = audit.last(usize::MAX).await.unwrap();
         assert_eq!((lines.len(), &lines[0]["target"]), (LAST_MAX, &json!("5")));
+        for _ in 0..REFUSED_MAX {
+            audit.note(entry("x", refused())).await;
+        }
+        let kept = audit.shared.done.last(LAST_MAX).unwrap();
+        assert_eq!((kept.len(), &kept[0]["target"]), (LAST_MAX, &json!("5")), "refused calls have lines of their own");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ async fn every_change_and_every_refused_caller_is_noted() -> anyhow::Result<()> 
     let admin = Admin::new(node.admin.expect("it has an admin API"), DEPLOY);
     let done = admin.send("POST", "/v1/plugins/probe/disable?why=a%20try", Value::Null).await?.json();
     admin.send("POST", "/v1/plugins/nobody/disable", Value::Null).await?;
-    admin.with_token("a-guess-of-a-test").get("/v1/node").await?;
+    admin.with_token("a-guess-of-a-test").get("/v1/node?why=a%20guess").await?;
     admin.with_token(READ).send("POST", "/v1/plugins/probe/enable", Value::Null).await?;
     // who only looks is not noted
     admin.get("/v1/plugins").await?;
@@ -39,6 +39,9 @@ async fn every_change_and_every_refused_caller_is_noted() -> anyhow::Result<()> 
     for secret in [DEPLOY, READ, "a-guess-of-a-test"] {
         assert!(!answer.text.contains(secret), "{}", answer.text);
     }
+    assert_eq!(items[2].get("why"), None, "who was not let in has no words of its own here: {}", answer.text);
+    let written = |name: &str| std::fs::read_to_string(dir.path().join(name)).map(|text| text.lines().count());
+    assert_eq!((written("audit.jsonl")?, written("audit-refused.jsonl")?), (1, 3));
     assert_eq!(admin.with_token(READ).get("/v1/audit").await?.status, 403);
     node.stop().await;
     Ok(())
