@@ -119,6 +119,7 @@ pub enum StoreError {
 /// What a store did since it began, and what it still has to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
+    /// Commits of events' writes that changed anything.
     pub commits: u64,
     /// Commits that others were faster than.
     pub conflicts: u64,

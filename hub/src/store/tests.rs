@@ -84,6 +84,7 @@ suite!(
     limits_have_names,
     a_key_ends_when_its_time_has_come,
     a_purge_takes_one_plugins_keys_and_no_others,
+    commits_that_change_something_are_counted_and_nothing_else,
 );
 
 async fn a_commit_is_whole_or_not_at_all(store: &LocalStore) {
@@ -104,6 +105,24 @@ async fn what_is_prepared_and_dropped_is_not_performed(store: &LocalStore) {
     assert_eq!(get(store, "a").await, None);
     commit(store, vec![set("a", "2")]).await.unwrap();
     assert_eq!(get(store, "a").await.unwrap(), b"2", "and holds nobody up");
+}
+
+async fn commits_that_change_something_are_counted_and_nothing_else(store: &LocalStore) {
+    let commits = || store.figures().commits;
+    commit(store, vec![set("a", "1"), set("b", "1")]).await.unwrap();
+    assert_eq!(commits(), 1);
+    for unchanged in [vec![], vec![set("a", "1")], vec![set("a", "2"), set("a", "1")], vec![write("c", Op::Delete)]] {
+        commit(store, unchanged).await.unwrap();
+    }
+    drop(store.prepare(vec![set("a", "2")]).await.unwrap());
+    assert_eq!(commits(), 1);
+    store.sync().await.unwrap();
+    commit(store, vec![set("a", "1")]).await.unwrap();
+    assert_eq!((commits(), get(store, "a").await), (1, Some(b"1".into())), "what is in the file is the same too");
+    commit(store, vec![set("a", "2")]).await.unwrap();
+    assert_eq!(commits(), 2);
+    assert_eq!(store.purge("chat", None).await.unwrap(), 2);
+    assert_eq!((commits(), get(store, "a").await), (2, None), "a purge is no event");
 }
 
 async fn scopes_do_not_see_each_other(store: &LocalStore) {

@@ -109,36 +109,40 @@ impl LocalStore {
         Ok(count)
     }
 
-    /// Applies the writes one after the other; several may change one key.
+    /// Applies the writes one after the other; several may change one key. What is left as it was is no change.
     fn check(&self, writes: Vec<Write>) -> Result<Vec<Change>, StoreError> {
         let limits = &self.shared.limits;
         let now = now_ms();
         let mut order: Vec<Key> = Vec::new();
-        let mut records: HashMap<Key, (usize, Option<Record>)> = HashMap::new();
+        let mut records: HashMap<Key, (Option<Arc<[u8]>>, Option<Record>)> = HashMap::new();
         for Write { key, op } in writes {
-            let (old_bytes, record) = match records.remove(&key) {
+            let (old, record) = match records.remove(&key) {
                 Some(found) => found,
                 None => {
                     order.push(key.clone());
-                    let bytes = self.shared.read(&key)?;
-                    let len = bytes.as_ref().map_or(0, |b| b.len());
-                    (len, bytes.as_deref().map(decode).transpose()?)
+                    let old = self.shared.read(&key)?;
+                    let record = old.as_deref().map(decode).transpose()?;
+                    (old, record)
                 }
             };
             let record = apply(record, &op, now).map_err(|error| match error {
                 OpError::Conflict => StoreError::Conflict,
                 other => StoreError::Op(other),
             })?;
-            records.insert(key, (old_bytes, record));
+            records.insert(key, (old, record));
         }
         let mut grown: HashMap<&[u8], i64> = HashMap::new();
         let mut changes = Vec::with_capacity(order.len());
         for key in &order {
-            let Some((old_bytes, record)) = records.remove(key) else { continue };
+            let Some((old, record)) = records.remove(key) else { continue };
             let kept = record.map(|r| Ok(Kept { bytes: encode(&r)?.into(), expires_ms: r.expires_ms })).transpose()?;
-            let new_bytes = kept.as_ref().map_or(0, |k| k.bytes.len());
+            let (old_bytes, new_bytes) =
+                (old.as_ref().map_or(0, |b| b.len()), kept.as_ref().map_or(0, |k| k.bytes.len()));
             if new_bytes > limits.value_max_bytes {
                 return Err(limit("value_max_bytes", new_bytes as u64, limits.value_max_bytes as u64));
+            }
+            if kept.as_ref().map(|k| &*k.bytes) == old.as_deref() {
+                continue;
             }
             *grown.entry(key.scope()).or_default() += held(key, new_bytes) - held(key, old_bytes);
             changes.push(Change { key: key.clone(), old_bytes, kept });
@@ -219,8 +223,11 @@ impl Store for LocalStore {
 
     fn figures(&self) -> Figures {
         let state = self.shared.state.lock();
-        let (commits, backlog_bytes) = (state.last, state.backlog_bytes as u64);
-        Figures { commits, conflicts: self.shared.conflicts.load(Ordering::Relaxed), backlog_bytes }
+        Figures {
+            commits: self.shared.committed.load(Ordering::Relaxed),
+            conflicts: self.shared.conflicts.load(Ordering::Relaxed),
+            backlog_bytes: state.backlog_bytes as u64,
+        }
     }
 
     fn sync(&self) -> Doing<'_, ()> {
@@ -248,7 +255,10 @@ impl Store for LocalStore {
 impl Prepared for LocalPrepared {
     fn commit(self: Box<Self>) {
         let Self { shared, changes, _turn } = *self;
-        shared.commit(changes);
+        if !changes.is_empty() {
+            shared.committed.fetch_add(1, Ordering::Relaxed);
+            shared.commit(changes);
+        }
     }
 }
 

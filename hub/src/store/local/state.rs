@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub wake: Condvar,
     /// Wakes who waits for the writer.
     pub written: Notify,
+    /// Commits of events' writes.
+    pub committed: AtomicU64,
     pub conflicts: AtomicU64,
 }
 
@@ -72,7 +74,8 @@ impl Shared {
     pub fn new(limits: Limits, disk: Option<Disk>, usage: Usage) -> Self {
         let state = Mutex::new(State { usage, ..State::default() });
         let (wake, written) = (Condvar::new(), Notify::new());
-        Self { limits, disk, commits: Arc::default(), state, wake, written, conflicts: AtomicU64::new(0) }
+        let (committed, conflicts) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { limits, disk, commits: Arc::default(), state, wake, written, committed, conflicts }
     }
 
     /// What is kept under a key, expired or not.
