@@ -3,13 +3,19 @@
 
 use std::{
     collections::VecDeque,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use crate::seeing::logs::{Level, Voice};
+use crate::seeing::{
+    logs::{Level, Voice},
+    metrics::PluginMeter,
+};
 
 /// When a plugin is put into quarantine, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +47,12 @@ impl Default for Settings {
 /// Counts a plugin's failures, and says whether it is to be called.
 pub struct Breaker {
     voice: Voice,
+    /// Counts quarantines: it outlives a change of settings, which makes a new breaker.
+    meter: Arc<PluginMeter>,
     settings: Settings,
     /// All that is looked at while the plugin works.
     is_open: AtomicBool,
     state: Mutex<State>,
-    opened: AtomicU64,
 }
 
 struct State {
@@ -96,10 +103,10 @@ impl Status {
 }
 
 impl Breaker {
-    /// A closed one; `voice` says whose it is, and has its alerts among the plugin's lines.
-    pub fn new(voice: Voice, settings: Settings) -> Self {
+    /// A closed one; `voice` says whose it is, and has its alerts among the plugin's lines; `meter` counts them.
+    pub fn new(voice: Voice, meter: Arc<PluginMeter>, settings: Settings) -> Self {
         let state = State { failed: VecDeque::new(), until: None, is_probed: false, quarantine: settings.quarantine };
-        Self { voice, settings, is_open: AtomicBool::new(false), state: Mutex::new(state), opened: AtomicU64::new(0) }
+        Self { voice, meter, settings, is_open: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -166,16 +173,11 @@ impl Breaker {
         }
     }
 
-    /// How often a quarantine began, those behind a probe that failed included.
-    pub fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Relaxed)
-    }
-
     fn open(&self, state: &mut State, now: Instant) {
         state.failed.clear();
         state.is_probed = false;
         state.until = Some(now + state.quarantine);
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        self.meter.quarantined();
         self.is_open.store(true, Ordering::Release);
     }
 }
@@ -228,6 +230,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::seeing::metrics::Plugins;
 
     const SETTINGS: Settings = Settings {
         failures: 3,
@@ -247,7 +250,12 @@ mod tests {
     impl Case {
         fn new(settings: Settings) -> Self {
             let voice = Voice::new(Default::default(), "p".into(), "1.0.0".into());
-            Self { breaker: Breaker::new(voice, settings), now: Instant::now(), calls: Cell::new(0) }
+            let meter = Plugins::default().meter(&"p".into(), "1.0.0", |_| false);
+            Self { breaker: Breaker::new(voice, meter, settings), now: Instant::now(), calls: Cell::new(0) }
+        }
+
+        fn quarantines(&self) -> u64 {
+            self.breaker.meter.quarantines()
         }
 
         fn pass(&mut self, seconds: u64) {
@@ -291,7 +299,7 @@ mod tests {
         case.fail(1);
         assert!(case.is_quarantined());
         assert_eq!(case.breaker.status(case.now), Status::Quarantined(SETTINGS.quarantine));
-        assert_eq!(case.breaker.opened(), 1);
+        assert_eq!(case.quarantines(), 1);
     }
 
     #[test]
@@ -365,7 +373,7 @@ mod tests {
             case.pass(1);
             case.probe().failed(case.now);
         }
-        assert_eq!(case.breaker.opened(), 5);
+        assert_eq!(case.quarantines(), 5);
         case.pass(100);
         case.probe().worked();
         case.fail(3);
@@ -391,6 +399,6 @@ mod tests {
         case.fail(10);
         case.pass(10);
         case.probe().worked();
-        assert_eq!(case.breaker.opened(), 1);
+        assert_eq!(case.quarantines(), 1);
     }
 }

@@ -144,7 +144,7 @@ impl Link {
     pub fn new(plugin: Arc<dyn Plugin>, policy: [Policy; 6], breaker: breaker::Settings, seeing: &Seeing) -> Self {
         let meter = seeing.metrics.plugins.meter(plugin.name(), plugin.version(), |kind| plugin.has_hook(kind));
         let voice = Voice::new(seeing.logs.clone(), plugin.name().clone(), plugin.version().into());
-        let breaker = Arc::new(Breaker::new(voice.clone(), breaker));
+        let breaker = Arc::new(Breaker::new(voice.clone(), meter.clone(), breaker));
         Self { plugin, policy, breaker, meter, voice }
     }
 

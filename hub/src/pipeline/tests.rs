@@ -456,22 +456,17 @@ fn a_join_reaches_its_new_member_and_a_leave_does_not_reach_the_one_who_left() {
 }
 
 /// A plugin that fails in every hook, with a breaker that opens at the third failure.
-fn failing(policy: Policy, log: &Log) -> Link {
+fn failing(policy: Policy, log: &Log, seeing: &Seeing) -> Link {
     let scripts = Kind::ALL.map(|_| Script { ends: Ends::Fail, ..Script::default() });
     let plugin = Scripted { name: "failing".into(), index: 0, scripts, log: log.clone() };
-    Link::new(
-        Arc::new(plugin),
-        [policy; 6],
-        breaker::Settings { failures: 3, ..Default::default() },
-        &Seeing::default(),
-    )
+    Link::new(Arc::new(plugin), [policy; 6], breaker::Settings { failures: 3, ..Default::default() }, seeing)
 }
 
 #[test]
 fn a_plugin_in_quarantine_is_not_called_and_its_policy_decides() {
     for (policy, code) in [(Policy::Reject, Code::PluginFailed), (Policy::Skip, Code::Unhandled)] {
         let log = Log::default();
-        let chain = Chain { links: vec![failing(policy, &log)] };
+        let chain = Chain { links: vec![failing(policy, &log, &Seeing::default())] };
         for _ in 0..10 {
             assert_eq!(perform(&chain, &[], message()).refusal.map(|r| r.code), Some(code));
         }
@@ -481,9 +476,19 @@ fn a_plugin_in_quarantine_is_not_called_and_its_policy_decides() {
 }
 
 #[test]
+fn quarantines_are_counted_on_when_settings_change() {
+    let (log, seeing) = (Log::default(), Seeing::default());
+    let old = Chain { links: vec![failing(Policy::Reject, &log, &seeing)] };
+    (0..3).for_each(|_| drop(perform(&old, &[], message())));
+    let new = failing(Policy::Skip, &log, &seeing);
+    drop(old);
+    assert_eq!((new.breaker.status(Instant::now()), new.meter.quarantines()), (Status::Closed, 1));
+}
+
+#[test]
 fn facts_are_performed_in_quarantine_too() {
     let log = Log::default();
-    let chain = Chain { links: vec![failing(Policy::Reject, &log)] };
+    let chain = Chain { links: vec![failing(Policy::Reject, &log, &Seeing::default())] };
     (0..3).for_each(|_| drop(perform(&chain, &[], message())));
     let performed = perform(&chain, &["a", "b"], Event::disconnect(Origin::Server, "gone".into()));
     assert!(performed.refusal.is_none());

@@ -104,7 +104,7 @@ fn plugins(chains: &Chains, page: &mut Page) {
     }
     let help = "Quarantines that began, those behind a probe that failed included.";
     let mut family = page.family(Sort::Counter, "hubbub_plugin_quarantines_total", help);
-    links().for_each(|(labels, link)| family.count(&labels, link.breaker.opened()));
+    links().for_each(|(labels, link)| family.count(&labels, link.meter.quarantines()));
 }
 
 fn kept(store: &dyn Store, page: &mut Page) {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -51,6 +54,7 @@ const QUARANTINED: usize = COUNTED.len();
 /// place in a chain.
 pub struct PluginMeter {
     hooks: [OnceLock<Hook>; 6],
+    quarantines: AtomicU64,
 }
 
 struct Hook {
@@ -60,7 +64,7 @@ struct Hook {
 
 impl PluginMeter {
     fn new() -> Self {
-        Self { hooks: Kind::ALL.map(|_| OnceLock::new()) }
+        Self { hooks: Kind::ALL.map(|_| OnceLock::new()), quarantines: AtomicU64::new(0) }
     }
 
     /// A call has ended after `took`.
@@ -91,6 +95,16 @@ impl PluginMeter {
     /// It was not called, because it is in quarantine.
     pub fn passed_over(&self, kind: Kind) {
         self.hook(kind).timed.count(QUARANTINED);
+    }
+
+    /// A quarantine has begun.
+    pub fn quarantined(&self) {
+        self.quarantines.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a quarantine began, those behind a probe that failed included.
+    pub fn quarantines(&self) -> u64 {
+        self.quarantines.load(Ordering::Relaxed)
     }
 
     fn hook(&self, kind: Kind) -> &Hook {
@@ -216,8 +230,10 @@ mod tests {
         let has = |kind| kind == Kind::Join;
         let old = plugins.meter(&"p".into(), "1.0.0", has);
         old.called(Kind::Join, Duration::ZERO, Verdict::Pass);
+        old.quarantined();
         let again = plugins.meter(&"p".into(), "1.0.0", has);
         drop(old);
+        assert_eq!(again.quarantines(), 1);
         check(&plugins, r#"hubbub_plugin_call_seconds_count{plugin="p",version="1.0.0",hook="on_join"} 1"#);
         let new = plugins.meter(&"p".into(), "1.1.0", has);
         drop(again);
