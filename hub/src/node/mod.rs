@@ -137,12 +137,7 @@ impl Node {
             } else {
                 // who hears of it may ask at once for what it wrote
                 let appended = self.bus.append_with(entry, || decision.commit_writes()).await;
-                let position = appended.map_err(|(error, _)| {
-                    let refusal = not_appended(error);
-                    self.pipeline.not_logged(&refusal);
-                    refusal
-                })?;
-                socket.set_position(position);
+                socket.set_position(appended.map_err(|(error, _)| self.not_appended(error))?);
             }
         }
         decision.commit(Some(&*socket.subject));
@@ -151,6 +146,16 @@ impl Node {
             self.sessions.close(socket);
         }
         Ok(())
+    }
+
+    /// How an event is refused whose entry the bus did not take, which is counted.
+    fn not_appended(&self, error: AppendError) -> Refusal {
+        let refusal = match error {
+            AppendError::Full { .. } => Refusal::new(Code::Overloaded, "the server is busy, try again"),
+            AppendError::Closed => Refusal::new(Code::Unavailable, "the server is going down"),
+        };
+        self.pipeline.not_logged(refusal.code);
+        refusal
     }
 
     async fn take_connect(&self, socket: Arc<Socket>, auth: Payload) -> Result<(), String> {
@@ -315,13 +320,6 @@ impl Node {
     }
 }
 
-fn not_appended(error: AppendError) -> Refusal {
-    match error {
-        AppendError::Full { .. } => Refusal::new(Code::Overloaded, "the server is busy, try again"),
-        AppendError::Closed => Refusal::new(Code::Unavailable, "the server is going down"),
-    }
-}
-
 impl Handler for Node {
     fn connect(&self, socket: Arc<Socket>, auth: Payload) -> Handling<'_, Result<(), String>> {
         Box::pin(self.take_connect(socket, auth))
@@ -409,7 +407,8 @@ impl Followers for Node {
             if !entry.effects.is_empty()
                 && let Err((error, _)) = node.bus.append(entry).await
             {
-                return tracing::warn!(%error, "an answer's effects were not performed");
+                let refusal = node.not_appended(error);
+                return tracing::warn!(error = %refusal.message, "an answer's effects were not performed");
             }
             decision.commit(None);
         });

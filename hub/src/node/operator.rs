@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::{LEAVING_AT_ONCE, Node, asks::Awaited, not_appended};
+use super::{LEAVING_AT_ONCE, Node, asks::Awaited};
 use crate::{
     bus::{Ask, Bus, Effect, Emit, Entry},
     delivery::list::Filter,
@@ -96,6 +96,7 @@ impl Node {
             let connected = self.audience(&entry, at, max, &mut sockets);
             if let Some(ask) = ask {
                 if connected.len() > ask.max {
+                    self.pipeline.not_logged(Code::LimitExceeded);
                     return Err(PublishError::TooMany { sockets, allowed: ask.max });
                 }
                 awaited = self.ask_for_acks(&mut entry, at, connected, ask.timeout);
@@ -103,7 +104,7 @@ impl Node {
         }
         if !entry.effects.is_empty() {
             let appended = self.bus.append_with(entry, || decision.commit_writes()).await;
-            appended.map_err(|(error, _)| not_appended(error))?;
+            appended.map_err(|(error, _)| self.not_appended(error))?;
         }
         decision.commit(None);
         if let Some(refusal) = refusal {

@@ -127,9 +127,9 @@ impl Pipeline {
         self.run_root(namespace, None, event, None, false).await
     }
 
-    /// Notes that the log did not take what an event had led to.
-    pub fn not_logged(&self, refusal: &Refusal) {
-        self.seeing.metrics.events.not_logged(refusal.code.as_str());
+    /// Notes that what an event had led to was not put on the log, and with which code it was refused.
+    pub fn not_logged(&self, code: Code) {
+        self.seeing.metrics.events.not_logged(code.as_str());
     }
 
     /// How a message is refused that came to nothing behind the chain.

@@ -58,7 +58,7 @@ impl Events {
         self.raised.add(kind as usize, 1);
     }
 
-    /// What an event had led to was not taken by the log: it was refused after all, with this code.
+    /// What an event had led to was not put on the log: it was refused after all, with this code.
     pub fn not_logged(&self, code: &str) {
         if let Some(outcome) = number(code) {
             self.not_logged.add(outcome, 1);
@@ -87,9 +87,9 @@ impl Events {
         for kind in Kind::ALL {
             family.count(&[("kind", kind.name())], self.raised.sum(kind as usize));
         }
-        let help = "Events that had gone through their chain and were refused because the bus did not take them.";
+        let help = "Events that had gone through their chain and were refused all the same: the bus did not take them, or a publish would have awaited more acks than it may (limit_exceeded).";
         let mut family = page.family(Sort::Counter, "hubbub_events_not_logged_total", help);
-        for code in ["overloaded", "unavailable"] {
+        for code in ["overloaded", "unavailable", "limit_exceeded"] {
             family.count(&[("code", code)], number(code).map_or(0, |n| self.not_logged.sum(n)));
         }
     }
@@ -97,4 +97,25 @@ impl Events {
 
 fn number(outcome: &str) -> Option<usize> {
     OUTCOMES.iter().position(|known| *known == outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_behind_the_chain_is_counted_by_its_code() {
+        let events = Events::default();
+        events.decided(Kind::Message, "passed", Duration::ZERO);
+        for code in ["overloaded", "limit_exceeded", "limit_exceeded"] {
+            events.not_logged(code);
+        }
+        let mut page = Page::default();
+        events.write(&mut page);
+        let text = page.into_text();
+        for (code, count) in [("overloaded", 1), ("unavailable", 0), ("limit_exceeded", 2)] {
+            let line = format!("hubbub_events_not_logged_total{{code=\"{code}\"}} {count}");
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
 }
