@@ -1,8 +1,12 @@
 //! Events from an operator.
 
+use scenarios::{
+    Node,
+    admin::{Admin, DEPLOY},
+};
 use serde_json::{Value, json};
 
-use super::{member, probe_node};
+use super::{member, probe_node, probe_toml};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_reaches_whom_it_is_for_and_nobody_else() -> anyhow::Result<()> {
@@ -74,6 +78,24 @@ async fn acks_are_collected_by_socket_until_their_time_is_over() -> anyhow::Resu
     assert_eq!(of(&ids[1]), json!({ "socket": ids[1], "outcome": "timed_out" }));
     assert_eq!(of(&ids[2]), json!({ "socket": ids[2], "outcome": "gone" }));
     assert_eq!((answers.len(), &answer.json()["sockets"]), (3, &json!(3)));
+    node.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_would_await_too_many_acks_is_not_sent_and_counted_as_such() -> anyhow::Result<()> {
+    let node = Node::start(&probe_toml().replacen("[admin]\n", "[admin]\nasks_max = 1\n", 1)).await;
+    let admin = Admin::new(node.admin.expect("it has an admin API"), DEPLOY);
+    let _ann = member(&node, "/", "ann", &["a"]).await?;
+    let _bea = member(&node, "/", "bea", &["a"]).await?;
+    let ask = json!({ "timeout_ms": 100 });
+    let body = json!({ "namespace": "/", "to": { "room": "a" }, "event": "vote", "args": [7], "ask": ask });
+    let answer = admin.send("POST", "/v1/publish", body).await?;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.message().contains("for 2 sockets, admin.asks_max allows to wait for 1"), "{}", answer.message());
+    let page = node.seeing.metrics.render();
+    let line = "hubbub_events_not_logged_total{code=\"limit_exceeded\"} 1";
+    assert!(page.lines().any(|l| l == line), "{page}");
     node.stop().await;
     Ok(())
 }
