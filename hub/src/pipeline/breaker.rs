@@ -22,8 +22,10 @@ use crate::seeing::{
 pub struct Settings {
     /// So many failures within the window open the breaker; 0: none ever do.
     pub failures: usize,
-    /// How many of a hundred calls in that time must have failed: one that works for most events is no danger, and who
-    /// finds an event that it fails on must not be able to turn it off.
+    /// How many of a hundred calls, from the first of these failures to the last, must have failed: one that works for most
+    /// events is no danger. Who finds an event that it fails on cannot turn it off while the others' calls outweigh its own
+    /// at that very time (with the default: more than 20 beside its 20). In a quiet hub, or in one quick burst, a single
+    /// client can: against that helps a flood limit before the plugin, or `failures` of 0.
     pub failing_percent: u64,
     pub window: Duration,
     /// From the opening until the first probe. Each probe that fails doubles it for the next one.
