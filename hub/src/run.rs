@@ -123,7 +123,14 @@ pub async fn run_seen(
     let serving = Arc::new(Serving::default());
     figures::add_sources(
         &seeing.metrics,
-        figures::Parts { transport: &transport, serving: &serving, node: &node, delivery: &delivery, store: &store },
+        figures::Parts {
+            transport: &transport,
+            serving: &serving,
+            node: &node,
+            delivery: &delivery,
+            store: &store,
+            rollout: &rollout,
+        },
     );
     let deliver = tokio::spawn({
         let (delivery, node) = (delivery.clone(), node.clone());

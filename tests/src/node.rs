@@ -56,7 +56,8 @@ impl Node {
         Self::try_start_under(toml, Overrides::default()).await
     }
 
-    async fn try_start_under(toml: &str, overrides: Overrides) -> anyhow::Result<Self> {
+    /// The same under flags and environment.
+    pub async fn try_start_under(toml: &str, overrides: Overrides) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let file = dir.path().join("hub.toml");
         std::fs::write(&file, with_components(toml))?;

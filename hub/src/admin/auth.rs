@@ -186,6 +186,11 @@ pub(super) struct Uploads {
     of_each: Vec<Arc<Semaphore>>,
 }
 
+/// One of them.
+pub(super) struct Uploading {
+    _places: [OwnedSemaphorePermit; 2],
+}
+
 impl Uploads {
     pub fn new(tokens: usize) -> Self {
         Self {
@@ -195,12 +200,13 @@ impl Uploads {
     }
 
     /// A place, for as long as it is kept.
-    pub fn begin(&self, caller: &Caller) -> Result<[OwnedSemaphorePermit; 2], ApiError> {
+    pub fn begin(&self, caller: &Caller) -> Result<Uploading, ApiError> {
         let own = self.of_each[caller.token.unwrap_or(0)].clone().try_acquire_owned();
-        let own = own.map_err(|_| ApiError::busy("an upload with this token is under way: wait for its end"))?;
+        let own =
+            own.map_err(|_| ApiError::busy("an upload or a push with this token is under way: wait for its end"))?;
         let all = self.all.clone().try_acquire_owned();
         let all = all.map_err(|_| ApiError::busy("too many uploads are under way: try again"))?;
-        Ok([own, all])
+        Ok(Uploading { _places: [own, all] })
     }
 }
 

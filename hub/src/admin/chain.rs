@@ -20,6 +20,8 @@ use crate::{
     rollout::Change,
 };
 
+/// Revisions that are read at a time.
+const BATCH: usize = 8;
 /// Revisions of a page of which nobody has said how many it should have.
 const PAGE: usize = 20;
 
@@ -82,6 +84,18 @@ pub(super) struct RevisionLine {
     pub plugins: Vec<String>,
 }
 
+impl From<&Revision> for RevisionLine {
+    fn from(revision: &Revision) -> Self {
+        Self {
+            revision: revision.number,
+            who: revision.who.clone(),
+            why: revision.why.clone(),
+            when_ms: revision.when_ms,
+            plugins: revision.plugins.iter().map(|placed| format!("{} {}", placed.name, placed.version)).collect(),
+        }
+    }
+}
+
 /// Some revisions, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct History {
@@ -139,18 +153,23 @@ pub(super) async fn chain_history(
     Query(query): Query<HistoryQuery>,
 ) -> Result<Answer<History>, ApiError> {
     let limit = shared.page_limit(query.limit, PAGE)?;
-    let revisions = shared.parts.rollout.registry().history(query.before, limit).await?;
-    let line = |revision: &Revision| RevisionLine {
-        revision: revision.number,
-        who: revision.who.clone(),
-        why: revision.why.clone(),
-        when_ms: revision.when_ms,
-        plugins: revision.plugins.iter().map(|placed| format!("{} {}", placed.name, placed.version)).collect(),
-    };
-    // they have no gaps: below the first there is none
-    let next = revisions.last().map(|revision| revision.number).filter(|number| *number > 1);
+    let registry = shared.parts.rollout.registry();
+    let (mut items, mut next): (Vec<RevisionLine>, _) = (Vec::new(), None);
+    // whole revisions are large: few of them at a time, and one more, to know whether there is more
+    while items.len() <= limit {
+        let before = items.last().map(|last| last.revision).or(query.before);
+        let revisions = registry.history(before, BATCH.min(limit + 1 - items.len())).await?;
+        if revisions.is_empty() {
+            break;
+        }
+        items.extend(revisions.iter().map(RevisionLine::from));
+    }
+    if items.len() > limit {
+        items.truncate(limit);
+        next = items.last().map(|last| last.revision);
+    }
     let current = shared.parts.rollout.current().number;
-    Ok(Answer(History { current, items: revisions.iter().map(line).collect(), next }))
+    Ok(Answer(History { current, items, next }))
 }
 
 /// One revision

@@ -158,6 +158,8 @@ impl From<RolloutError> for ApiError {
             }
             RolloutError::Unsigned { .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unsigned", text),
             RolloutError::Registry(error) => error.into(),
+            RolloutError::Busy => Self::busy(&text),
+            RolloutError::Broken(_) => Self::internal(text),
         }
     }
 }

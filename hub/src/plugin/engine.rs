@@ -78,6 +78,15 @@ pub struct Engine {
 /// compiled once.
 type Live = Mutex<HashMap<String, Weak<Code>>>;
 
+/// What all plugins of a node take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Plugins' files whose code is mapped.
+    pub files: usize,
+    pub code_bytes: usize,
+    pub instances: u64,
+}
+
 /// Why a plugin was not loaded. The text names the plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -160,10 +169,15 @@ impl Engine {
         self.live.lock().get(sha256).and_then(Weak::upgrade)
     }
 
-    /// Files whose code is there, and bytes of machine code of all of them.
-    pub fn mapped(&self) -> (usize, usize) {
+    /// What all plugins take, those of old chains that still end included.
+    pub fn usage(&self) -> Usage {
         let codes: Vec<_> = self.live.lock().values().filter_map(Weak::upgrade).collect();
-        (codes.len(), codes.iter().map(|code| code.size_bytes()).sum())
+        let pool = self.wasmtime.pooling_allocator_metrics();
+        Usage {
+            files: codes.len(),
+            code_bytes: codes.iter().map(|code| code.size_bytes()).sum(),
+            instances: pool.map_or(0, |pool| pool.component_instances()),
+        }
     }
 
     /// What stores are made of.

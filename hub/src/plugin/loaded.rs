@@ -86,7 +86,8 @@ impl WasmPlugin {
                 tracing::warn!(plugin = %self.name, hook = "init", details, "plugin failed");
                 self.voice.say("init", Level::Error, None, &details);
             }
-            self.voice.say("init", Level::Error, None, &format!("failed: {cause}"));
+            // what a plugin says of its config may repeat what is secret in it
+            self.voice.say("init", Level::Error, None, "failed: who changed the chain was told why");
             let (plugin, version) = (self.name.to_string(), self.code.version.clone());
             LoadError::Init { plugin, version, reason: cause.to_string() }
         })?;

@@ -19,5 +19,5 @@ mod stdio;
 mod store;
 
 pub use code::Code;
-pub use engine::{Engine, EngineSettings, LoadError, TAKEOVER_INSTANCES};
+pub use engine::{Engine, EngineSettings, LoadError, TAKEOVER_INSTANCES, Usage};
 pub use loaded::WasmPlugin;

@@ -126,6 +126,13 @@ impl Folder {
         })
     }
 
+    /// Sets the time of a file's last change. It need not outlive the machine.
+    pub(super) fn touch(&self, name: &str, time: SystemTime) -> Result<(), RegistryError> {
+        let path = self.path(name);
+        let touched = File::options().write(true).open(&path).and_then(|file| file.set_modified(time));
+        touched.map_err(|error| cannot("write", &path, &error))
+    }
+
     /// Removes a file, if there is one.
     pub(super) fn remove(&self, name: &str) -> Result<(), RegistryError> {
         match fs::remove_file(self.path(name)) {

@@ -13,7 +13,7 @@ pub(super) fn encode(revision: &Revision, max_bytes: usize) -> Result<Vec<u8>, R
     let kept = format!("{BEFORE_DIGEST}{digest}{BEFORE_REVISION}{json}{END}").into_bytes();
     if kept.len() > max_bytes {
         let (used, allowed) = (kept.len() as u64, max_bytes as u64);
-        return Err(RegistryError::Limit { limit: "revision_max_bytes", used, allowed });
+        return Err(RegistryError::Limit { limit: "revision_max_bytes", used, allowed, hint: "" });
     }
     Ok(kept)
 }

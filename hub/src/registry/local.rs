@@ -16,7 +16,7 @@ use std::{
     ops::RangeInclusive,
     path::Path,
     sync::Arc,
-    time::UNIX_EPOCH,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -69,7 +69,9 @@ impl LocalRegistry {
         sweep_signatures(&artifacts)?;
         let history = RwLock::new(History::read(&revisions)?);
         let (puts, commits) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { limits, artifacts, revisions, puts, commits, history, _lock: lock }) })
+        let shared = Shared { limits, artifacts, revisions, puts, commits, history, _lock: lock };
+        shared.forget_oldest();
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// File work beside the runtime's workers.
@@ -131,6 +133,8 @@ impl Shared {
             self.make_room(sha256, artifact.bytes.len() as u64)?;
             self.artifacts.write(&wasm(sha256), &artifact.bytes, Placing::Replacing)?;
         }
+        // who puts it again is about to name it
+        self.artifacts.touch(&wasm(sha256), self.newest()?)?;
         if let Some(signature) = &artifact.signature {
             let kept = self.artifacts.read(&minisig(sha256))?;
             if kept.is_none_or(|kept| kept != signature.as_bytes()) {
@@ -149,19 +153,14 @@ impl Shared {
                 path.display()
             )));
         }
-        let signature = self.artifacts.read(&minisig(sha256))?.map(|text| self.signature(sha256, text)).transpose()?;
+        let signature = self.artifacts.read(&minisig(sha256))?.and_then(signature);
         Ok(Some(Artifact { bytes: bytes.into(), signature }))
     }
 
-    fn signature(&self, sha256: Digest, text: Vec<u8>) -> Result<String, RegistryError> {
-        let text = if text.len() > SIGNATURE_MAX_BYTES { None } else { String::from_utf8(text).ok() };
-        text.ok_or_else(|| {
-            let path = self.artifacts.path(&minisig(sha256));
-            RegistryError::Damaged(format!(
-                "`{}` is no signature: put the file with its signature again",
-                path.display()
-            ))
-        })
+    /// A time that is later than that of every file: clocks are coarse, and may be set back.
+    fn newest(&self) -> Result<SystemTime, RegistryError> {
+        let latest = self.artifacts.files()?.iter().map(|file| file.modified).max().unwrap_or(UNIX_EPOCH);
+        Ok(SystemTime::now().max(latest + Duration::from_micros(1)))
     }
 
     /// So that a file of this size may be put.
@@ -274,6 +273,11 @@ fn json(number: u64) -> String {
     format!("{number}{JSON}")
 }
 
+/// What is no text, or too long for one, is no signature.
+fn signature(text: Vec<u8>) -> Option<String> {
+    Some(text).filter(|text| text.len() <= SIGNATURE_MAX_BYTES).and_then(|text| String::from_utf8(text).ok())
+}
+
 /// Whose file it is; `None`: it is not one of ours.
 fn digest_of(name: &str, ending: &str) -> Option<Digest> {
     name.strip_suffix(ending)?.parse().ok()
@@ -289,7 +293,7 @@ fn number_of(name: &str) -> Option<u64> {
 fn sweep_signatures(artifacts: &Folder) -> Result<(), RegistryError> {
     for FoundFile { name, .. } in artifacts.files()? {
         if let Some(sha256) = digest_of(&name, MINISIG)
-            && artifacts.read(&wasm(sha256))?.is_none()
+            && !artifacts.has(&wasm(sha256))?
         {
             artifacts.remove(&name)?;
         }

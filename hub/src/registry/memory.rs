@@ -30,7 +30,7 @@ struct State {
 
 struct Put {
     artifact: Artifact,
-    /// Which put it was.
+    /// Which put was the last one of it.
     put: u128,
 }
 
@@ -42,7 +42,10 @@ impl MemoryRegistry {
 
     fn put_now(&self, sha256: Digest, artifact: Artifact) -> Result<Digest, RegistryError> {
         let mut state = self.state.lock();
-        if let Some(Put { artifact: kept, .. }) = state.artifacts.get_mut(&sha256) {
+        state.puts += 1;
+        let now = state.puts;
+        if let Some(Put { artifact: kept, put }) = state.artifacts.get_mut(&sha256) {
+            *put = now;
             kept.signature = artifact.signature.or_else(|| kept.signature.take());
             kept.bytes = artifact.bytes;
         } else {
@@ -55,9 +58,7 @@ impl MemoryRegistry {
             for forgotten in self.limits.make_room(size_bytes, others.collect(), || Ok(state.named()))? {
                 state.artifacts.remove(&forgotten);
             }
-            state.puts += 1;
-            let put = state.puts;
-            state.artifacts.insert(sha256, Put { artifact, put });
+            state.artifacts.insert(sha256, Put { artifact, put: now });
         }
         Ok(sha256)
     }

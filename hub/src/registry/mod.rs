@@ -71,7 +71,7 @@ impl Artifact {
         let used = self.signature.as_ref().map_or(0, String::len);
         if used > SIGNATURE_MAX_BYTES {
             let (used, allowed) = (used as u64, SIGNATURE_MAX_BYTES as u64);
-            return Err(RegistryError::Limit { limit: "signature_max_bytes", used, allowed });
+            return Err(RegistryError::Limit { limit: "signature_max_bytes", used, allowed, hint: "" });
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ pub struct Limits {
     pub artifacts_max_bytes: u64,
     /// One revision as it is kept.
     pub revision_max_bytes: usize,
-    /// Revisions that are kept, at least one. With the next one the oldest is forgotten.
+    /// Revisions that are kept, at least one. With the next one the oldest is forgotten, and more than these at the start.
     pub revisions_max: u64,
 }
 
@@ -128,7 +128,8 @@ impl Limits {
             forgotten.push(other.sha256);
         }
         if used > allowed {
-            return Err(RegistryError::Limit { limit: "artifacts_max_bytes", used, allowed });
+            let hint = "; files that revisions name stay: lower registry.revisions_max, or raise this limit";
+            return Err(RegistryError::Limit { limit: "artifacts_max_bytes", used, allowed, hint });
         }
         Ok(forgotten)
     }
@@ -138,7 +139,7 @@ impl Limits {
 struct PutFile {
     sha256: Digest,
     size_bytes: u64,
-    /// The less, the earlier it was put.
+    /// The less, the earlier it was put last.
     put: u128,
 }
 
@@ -151,8 +152,8 @@ pub enum RegistryError {
     /// A revision would name a file that is not there.
     #[error("plugin file {0} is not in the registry: push it again")]
     Missing(Digest),
-    #[error("{limit} exceeded: used {used}, allowed {allowed}")]
-    Limit { limit: &'static str, used: u64, allowed: u64 },
+    #[error("{limit} exceeded: used {used}, allowed {allowed}{hint}")]
+    Limit { limit: &'static str, used: u64, allowed: u64, hint: &'static str },
     /// What is kept is not what was put: its digest or its form is wrong.
     #[error("damaged: {0}")]
     Damaged(String),

@@ -16,7 +16,8 @@ pub enum Change {
         written: Map<String, Value>,
         before: Option<String>,
     },
-    /// Lays settings over those of a plugin, key by key; `null` takes a key away. `config` is replaced whole.
+    /// Lays settings over those of a plugin, key by key, also within tables; `null` takes a key away. `config` is replaced
+    /// whole.
     Configure {
         name: String,
         written: Map<String, Value>,
@@ -132,18 +133,32 @@ fn put_before(plugins: &mut Vec<Placed>, at: usize, before: Option<&str>) -> Res
     Ok(())
 }
 
-/// `name` and `file` stand elsewhere.
+/// Lays settings over others: tables are one with those that are there, key by key, but for `config`, which is a
+/// plugin's own; `null` takes away.
 fn lay_over(written: &mut Map<String, Value>, over: &Map<String, Value>) -> Result<(), RolloutError> {
+    if let Some(key) = ["name", "file"].into_iter().find(|key| over.contains_key(*key)) {
+        let text = format!("{key}: not a setting: a plugin's name and file are given apart");
+        return Err(RolloutError::Invalid(text));
+    }
     for (key, value) in over {
-        match (key.as_str(), value) {
-            ("name" | "file", _) => {
-                return Err(RolloutError::Invalid(format!(
-                    "{key}: not a setting: a plugin's name and file are given apart"
-                )));
+        match (written.get_mut(key), value) {
+            (_, Value::Null) => drop(written.remove(key)),
+            (Some(Value::Object(there)), Value::Object(more)) if key != "config" => {
+                for (key, value) in more {
+                    match value {
+                        Value::Null => drop(there.remove(key)),
+                        value => drop(there.insert(key.clone(), value.clone())),
+                    }
+                }
             }
-            (key, Value::Null) => written.remove(key),
-            (key, value) => written.insert(key.to_owned(), value.clone()),
-        };
+            (_, Value::Object(table)) if key != "config" => {
+                // what is taken away from nothing
+                let table = table.iter().filter(|(_, value)| !value.is_null());
+                let table = table.map(|(key, value)| (key.clone(), value.clone())).collect();
+                written.insert(key.clone(), Value::Object(table));
+            }
+            (_, value) => drop(written.insert(key.clone(), value.clone())),
+        }
     }
     Ok(())
 }
@@ -217,6 +232,30 @@ mod tests {
         check(off, Ok(&[("one", json!({ "policy": "skip" })), ("two", json!({ "enabled": false }))]));
         let on = Change::Enable { name: "two".into(), enabled: true };
         check(on, Ok(&[("one", json!({ "policy": "skip" })), ("two", json!({}))]));
+    }
+
+    #[test]
+    fn a_setting_within_a_table_leaves_the_others() {
+        let after = |there: Value, over: Value| {
+            let mut there = map(there);
+            lay_over(&mut there, &map(over)).unwrap();
+            Value::Object(there)
+        };
+        let limits = json!({ "limits": { "cpu_ms": 50, "wall_ms": 100 }, "policy": "skip" });
+        assert_eq!(
+            after(limits.clone(), json!({ "limits": { "wall_ms": 200, "init_ms": null } })),
+            json!({ "limits": { "cpu_ms": 50, "wall_ms": 200 }, "policy": "skip" })
+        );
+        assert_eq!(
+            after(
+                limits.clone(),
+                json!({ "limits": { "cpu_ms": null }, "policy": { "on_message": "reject", "default": null } })
+            ),
+            json!({ "limits": { "wall_ms": 100 }, "policy": { "on_message": "reject" } })
+        );
+        assert_eq!(after(limits, json!({ "limits": null, "policy": null })), json!({}));
+        let config = json!({ "config": { "a": 1 } });
+        assert_eq!(after(config, json!({ "config": { "b": null } })), json!({ "config": { "b": null } }));
     }
 
     #[test]

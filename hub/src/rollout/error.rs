@@ -1,5 +1,6 @@
 //! Why a chain stays what it was.
 
+use super::CHANGES_MAX;
 use crate::{
     plugin::{LoadError, artifact::ArtifactError},
     registry::{Digest, RegistryError},
@@ -17,7 +18,7 @@ pub enum RolloutError {
     #[error("{0}")]
     Invalid(String),
     /// A file was refused before it is any plugin's.
-    #[error("no plugin for this hub: {0}")]
+    #[error(transparent)]
     File(#[from] ArtifactError),
     /// A plugin was refused: its file, its capabilities, its `init`.
     #[error(transparent)]
@@ -27,4 +28,9 @@ pub enum RolloutError {
     Unsigned { sha256: Digest, reason: String },
     #[error(transparent)]
     Registry(RegistryError),
+    #[error("{CHANGES_MAX} changes are under way or wait already: try again later")]
+    Busy,
+    /// The hub's own fault.
+    #[error("{0} broke off: the node's log says why")]
+    Broken(&'static str),
 }

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, PluginConfig},
     pipeline::chain::Chains,
     plugin::{Engine, artifact::FILE_MAX_BYTES},
-    registry::{Artifact, Placed, Proposal, Registry, Revision},
+    registry::{Artifact, Digest, Placed, Proposal, Registry, Revision},
     seeing::Seeing,
     signature,
 };
@@ -30,15 +30,15 @@ pub async fn open(
 ) -> anyhow::Result<(Active, Chains)> {
     let loader = Loader { engine, registry, config };
     let head = registry.head().await.context("the registry is not read")?;
-    let file = keep(&loader, &config.plugins).await?;
-    let (plugins, base, why) = match head {
-        Some(head) if !config.registry.reset => {
-            tell_differences(&head, &file);
-            return in_force(&loader, seeing, head).await;
-        }
-        Some(head) if head.plugins == file => return in_force(&loader, seeing, head).await,
-        Some(head) => (file, head.number, "--reset-chain"),
-        None => (file, 0, "the first chain"),
+    if let Some(head) = head.as_ref().filter(|_| !config.registry.reset) {
+        tell_differences(head, &config.plugins).await;
+        return in_force(&loader, seeing, head.clone()).await;
+    }
+    let plugins = keep(&loader, &config.plugins).await?;
+    let (base, why) = match head {
+        Some(head) if head.plugins == plugins => return in_force(&loader, seeing, head).await,
+        Some(head) => (head.number, "--reset-chain"),
+        None => (0, "the first chain"),
     };
     let codes = loader.compile(&plugins, None, None).await?;
     let running = active::start(engine, codes, None, seeing).await?;
@@ -72,12 +72,7 @@ fn finish(config: &Config, revision: Revision, running: Vec<active::Running>) ->
 /// What `[[plugin]]` tables say, with their files in the registry.
 pub async fn keep(loader: &Loader<'_>, configs: &[PluginConfig]) -> anyhow::Result<Vec<Placed>> {
     let mut plugins = Vec::with_capacity(configs.len());
-    for plugin in configs {
-        let Some(file) = &plugin.file else { continue };
-        if !plugin.enabled && !file.is_file() {
-            tracing::info!(plugin = %plugin.name, file = %file.display(), "off, and its file is not there: left out");
-            continue;
-        }
+    for (plugin, file) in with_files(configs) {
         let name = || format!("plugin `{}`", plugin.name);
         let bytes = Bytes::from(read_file(file).await.with_context(name)?);
         let signature = signature::read_beside(file)
@@ -91,6 +86,18 @@ pub async fn keep(loader: &Loader<'_>, configs: &[PluginConfig]) -> anyhow::Resu
     Ok(plugins)
 }
 
+/// Those that have a file; one that is off need not be there.
+fn with_files(configs: &[PluginConfig]) -> impl Iterator<Item = (&PluginConfig, &Path)> {
+    configs.iter().filter_map(|plugin| {
+        let file = plugin.file.as_deref()?;
+        if !plugin.enabled && !file.is_file() {
+            tracing::info!(plugin = %plugin.name, file = %file.display(), "off, and its file is not there: left out");
+            return None;
+        }
+        Some((plugin, file))
+    })
+}
+
 /// A plugin's file, if it is not larger than any may be.
 ///
 /// # Errors
@@ -102,32 +109,40 @@ pub async fn read_file(file: &Path) -> anyhow::Result<Vec<u8>> {
     tokio::fs::read(file).await.with_context(|| format!("cannot read `{}`", file.display()))
 }
 
-/// Says where the config and the chain in force are not one: the registry is the truth.
-fn tell_differences(head: &Revision, file: &[Placed]) {
-    if file.is_empty() || head.plugins == *file {
-        return;
-    }
-    let mut differences = Vec::new();
-    for plugin in file {
-        match head.plugins.iter().find(|other| other.name == plugin.name) {
-            None => differences.push(format!("`{}` is not in the chain", plugin.name)),
-            Some(other) if other.sha256 != plugin.sha256 => {
-                differences.push(format!("`{}` has another file", plugin.name))
+/// Says where the config and the chain in force are not one: the registry is the truth. Nothing that is wrong with the
+/// config's files matters then.
+async fn tell_differences(head: &Revision, configs: &[PluginConfig]) {
+    let (mut differences, mut names) = (Vec::new(), Vec::new());
+    for (plugin, file) in with_files(configs) {
+        names.push(plugin.name.as_str());
+        let Some(placed) = head.plugins.iter().find(|placed| placed.name == plugin.name) else {
+            differences.push(format!("`{}` is not in the chain", plugin.name));
+            continue;
+        };
+        match read_file(file).await {
+            Err(error) => differences.push(format!("`{}`: {error:#}", plugin.name)),
+            Ok(bytes) if Digest::of(&bytes) != placed.sha256 => {
+                differences.push(format!("`{}` has another file", plugin.name));
             }
-            Some(other) if other.written != plugin.written => {
+            Ok(_) if plugin.written != placed.written => {
                 differences.push(format!("`{}` has other settings", plugin.name));
             }
-            Some(_) => {}
+            Ok(_) => {}
         }
     }
-    let extra = head.plugins.iter().filter(|plugin| file.iter().all(|other| other.name != plugin.name));
-    differences.extend(extra.map(|plugin| format!("`{}` is in the chain alone", plugin.name)));
-    if differences.is_empty() {
+    if names.is_empty() {
+        return;
+    }
+    let extra = head.plugins.iter().filter(|placed| !names.contains(&placed.name.as_str()));
+    differences.extend(extra.map(|placed| format!("`{}` is in the chain alone", placed.name)));
+    if differences.is_empty() && !head.plugins.iter().map(|placed| placed.name.as_str()).eq(names) {
         differences.push("the order".into());
     }
-    tracing::warn!(
-        revision = head.number,
-        differences = differences.join(", "),
-        "the config's plugins are not those in force: the registry's chain holds; `serve --reset-chain` takes the config's"
-    );
+    if !differences.is_empty() {
+        tracing::warn!(
+            revision = head.number,
+            differences = differences.join(", "),
+            "the config's plugins are not those in force: the registry's chain holds; `serve --reset-chain` takes the config's"
+        );
+    }
 }

@@ -89,6 +89,6 @@ impl Loader<'_> {
             }
             Ok(Arc::new(Artifact::parse(bytes)?))
         });
-        checked.await.map_err(|error| RolloutError::Invalid(format!("the file's check broke off: {error}")))?
+        checked.await.unwrap_or(Err(RolloutError::Broken("the file's check")))
     }
 }

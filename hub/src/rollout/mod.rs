@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 use self::{active::Active, loader::Loader};
 pub use self::{
@@ -26,13 +26,15 @@ pub use self::{
 use crate::{
     config::{Config, PluginConfig},
     pipeline::chain::Current,
-    plugin::{Code, Engine, artifact::Artifact},
+    plugin::{Code, Engine, Usage, artifact::Artifact},
     registry::{self, Digest, Placed, Proposal, Registry, Revision},
     seeing::Seeing,
 };
 
 /// Plugins of one chain, those that are off included.
 const PLUGINS_MAX: usize = 100;
+/// Changes that are under way or wait for their turn. Each may hold a plugin's file in memory.
+const CHANGES_MAX: usize = 16;
 /// What may be written of who changed a chain, and why.
 const TEXT_MAX_BYTES: usize = 1000;
 
@@ -45,7 +47,15 @@ pub struct Rollout {
     /// What events take.
     chains: Current,
     active: RwLock<Arc<Active>>,
-    turn: Mutex<()>,
+    turns: Mutex<()>,
+    /// Of those who have their turn or wait for it.
+    places: Semaphore,
+}
+
+/// While it is there nobody changes the chain.
+pub struct Turn<'a> {
+    _place: SemaphorePermit<'a>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 /// Who changes the chain, and why.
@@ -92,7 +102,8 @@ impl Rollout {
     ) -> anyhow::Result<Self> {
         let (active, chains) = file::open(&engine, &*registry, &config, &seeing).await?;
         let active = RwLock::new(Arc::new(active));
-        Ok(Self { engine, registry, config, seeing, chains: Current::new(chains), active, turn: Mutex::default() })
+        let (chains, turns, places) = (Current::new(chains), Mutex::default(), Semaphore::new(CHANGES_MAX));
+        Ok(Self { engine, registry, config, seeing, chains, active, turns, places })
     }
 
     /// What events are run down. It follows every change.
@@ -115,9 +126,9 @@ impl Rollout {
         self.active.read().status()
     }
 
-    /// Plugins' files whose code is mapped now, and bytes of machine code of all of them.
-    pub fn mapped(&self) -> (usize, usize) {
-        self.engine.mapped()
+    /// What all plugins take, those of old chains that still end included.
+    pub fn usage(&self) -> Usage {
+        self.engine.usage()
     }
 
     /// Keeps a file that some chain may name. The same again changes nothing.
@@ -153,11 +164,21 @@ impl Rollout {
         let rollout = self.clone();
         // whoever asked may go away in the middle
         let applied = tokio::spawn(async move { rollout.apply_in_turn(change, by).await });
-        applied.await.unwrap_or_else(|error| Err(RolloutError::Invalid(format!("the change broke off: {error}"))))
+        applied.await.unwrap_or(Err(RolloutError::Broken("the change")))
+    }
+
+    /// Waits until nobody else changes the chain.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub async fn turn(&self) -> Result<Turn<'_>, RolloutError> {
+        let _place = self.places.try_acquire().map_err(|_| RolloutError::Busy)?;
+        let _turn = self.turns.lock().await;
+        Ok(Turn { _place, _turn })
     }
 
     async fn apply_in_turn(&self, change: Change, by: By) -> Result<Rolled, RolloutError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await?;
         let begun = Instant::now();
         let old = self.active.read().clone();
         let current = old.revision.number;

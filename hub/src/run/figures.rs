@@ -13,6 +13,8 @@ use crate::{
     },
     node::Node,
     pipeline::{breaker::Status, chain::Chains},
+    plugin::Usage,
+    rollout::Rollout,
     seeing::metrics::{Metrics, Page, Sort, version_label},
     store::Store,
 };
@@ -24,11 +26,12 @@ pub struct Parts<'a> {
     pub node: &'a Arc<Node>,
     pub delivery: &'a Arc<Delivery>,
     pub store: &'a Arc<dyn Store>,
+    pub rollout: &'a Arc<Rollout>,
 }
 
 /// Adds them all to the page of `metrics`. A node that has ended has none any more.
 pub fn add_sources(metrics: &Metrics, parts: Parts<'_>) {
-    let Parts { transport, serving, node, delivery, store } = parts;
+    let Parts { transport, serving, node, delivery, store, rollout } = parts;
     let serving = serving.clone();
     add(metrics, transport, move |transport, page| connections(transport, &serving, page));
     add(metrics, delivery, deliveries);
@@ -37,6 +40,7 @@ pub fn add_sources(metrics: &Metrics, parts: Parts<'_>) {
         page.gauge("hubbub_bus_queue_bytes", "Entries that wait for delivery.", node.queued_bytes() as u64);
         plugins(&node.pipeline().chains(), page);
     });
+    add(metrics, rollout, |rollout, page| engine(rollout.usage(), page));
     let store = Arc::downgrade(store);
     metrics.add_source(Box::new(move |page: &mut Page| store.upgrade().iter().for_each(|store| kept(&**store, page))));
 }
@@ -105,6 +109,17 @@ fn plugins(chains: &Chains, page: &mut Page) {
     let help = "Quarantines that began, those behind a probe that failed included.";
     let mut family = page.family(Sort::Counter, "hubbub_plugin_quarantines_total", help);
     links().for_each(|(labels, link)| family.count(&labels, link.meter.quarantines()));
+}
+
+fn engine(usage: Usage, page: &mut Page) {
+    page.gauge(
+        "hubbub_engine_files",
+        "Plugins' files whose code is mapped, old ones that still end too.",
+        usage.files as u64,
+    );
+    page.gauge("hubbub_engine_code_bytes", "Machine code of these.", usage.code_bytes as u64);
+    let help = "Instances of all plugins, those of old chains that still end too.";
+    page.gauge("hubbub_engine_instances", help, usage.instances);
 }
 
 fn kept(store: &dyn Store, page: &mut Page) {

@@ -29,7 +29,8 @@ config = { tag = "b0", target = true, build = true }
 /// The `hub.toml` of a node with the chain as it begins and an admin API, which keeps everything below `dir`.
 pub fn toml(dir: &Path) -> String {
     let (data, key) = (dir.join("data"), dir.join("cache.key"));
-    format!("[server]\ndata_dir = {data:?}\n\n[engine]\ncache_key_file = {key:?}\n\n{}\n{CHAIN}", admin_toml())
+    let kept = format!("[server]\ndata_dir = {data:?}\n\n[engine]\ncache_key_file = {key:?}\n");
+    format!("{kept}\n[registry]\nrevisions_max = 1000000\n\n{}\n{CHAIN}", admin_toml())
 }
 
 /// A plugin that stamps.

@@ -162,7 +162,7 @@ async fn what_is_saved_around_the_plugin_is_in_force_too() -> anyhow::Result<()>
     assert_eq!(ann.ask("join", json!({ "room": "tea" })).await?["error"]["code"], "unhandled");
     assert_eq!(ann.ask("fine", Value::Null).await?, "fine");
 
-    fs::copy(wasm("keeper"), &extra)?;
+    fs::copy(wasm("pass"), &extra)?;
     dev.line(&["in force", "revision"]).await?;
     assert_eq!(ann.ask("fine", Value::Null).await?["error"]["code"], "unhandled");
 

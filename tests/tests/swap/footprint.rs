@@ -27,6 +27,8 @@ pub struct Footprint {
     /// Of the plugins in force.
     pub plugins: usize,
     pub live_instances: u64,
+    /// Of all plugins that there ever were.
+    pub all_instances: u64,
 }
 
 impl Footprint {
@@ -38,7 +40,7 @@ impl Footprint {
         loop {
             let now = Self::now(node, operator).await?;
             least = least.min(now.resident_kib);
-            let is_settled = now.code_mappings <= now.plugins && begun.elapsed() > SAMPLING;
+            let is_settled = now.leaves_nothing_behind() && begun.elapsed() > SAMPLING;
             if is_settled || begun.elapsed() > SETTLING {
                 return Ok(Self { resident_kib: least, ..now });
             }
@@ -49,19 +51,26 @@ impl Footprint {
     async fn now(node: &Process, operator: &Operator) -> anyhow::Result<Self> {
         let listed = operator.get("/v1/plugins").await?;
         let plugins = listed["items"].as_array().with_context(|| format!("no plugins: {listed}"))?;
+        let figures = operator.admin().get("/metrics").await?.text;
+        let all = figures.lines().find_map(|line| line.strip_prefix("hubbub_engine_instances ")?.parse().ok());
         let code = memory::code(node.pid()?)?;
         Ok(Self {
             resident_kib: memory::resident_kib_of(node.pid()?)?,
             code_kib: code.iter().sum::<u64>() / 1024,
             code_mappings: code.len(),
             plugins: plugins.len(),
+            all_instances: all.with_context(|| format!("no number of instances in\n{figures}"))?,
             live_instances: plugins.iter().filter_map(|plugin| plugin["live_instances"].as_u64()).sum(),
         })
     }
 
+    fn leaves_nothing_behind(&self) -> bool {
+        self.code_mappings <= self.plugins && self.all_instances == self.live_instances
+    }
+
     /// Nothing has grown with the number of swaps.
     pub fn check_against(&self, warm: &Self, swaps: usize) -> anyhow::Result<()> {
-        ensure!(self.code_mappings <= self.plugins, "code of old revisions is left: {self}");
+        ensure!(self.leaves_nothing_behind(), "code or instances of old revisions are left: {self}");
         let growth = self.resident_kib as f64 / warm.resident_kib as f64;
         let allowed = GROWTH_MAX.into_iter().find(|(from, _)| swaps >= *from).map_or(1.0, |(_, allowed)| allowed);
         ensure!(growth <= allowed, "the resident memory grew by {:.1} %", (growth - 1.0) * 100.0);
@@ -71,11 +80,11 @@ impl Footprint {
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resident_kib, code_kib, code_mappings, plugins, live_instances } = self;
+        let Self { resident_kib, code_kib, code_mappings, plugins, live_instances, all_instances } = self;
         write!(
             f,
             "{resident_kib} KiB resident, {code_kib} KiB of code in {code_mappings} mappings for {plugins} plugins, \
-             {live_instances} live instances"
+             {live_instances} live instances of {all_instances}"
         )
     }
 }

@@ -97,16 +97,19 @@ async fn a_swap_between_compiled_plugins_is_hardly_felt() -> anyhow::Result<()> 
     let capacity = capacity(&node).await?;
     let rate = env::var("HUBBUB_SWAP_RATE").map_or(Ok(capacity / 2.0), |rate| rate.parse())?;
     let load = Load::start(node.address, CLIENTS, rate).await?;
+    let mut revisions = vec![chain.revision(operator.revision().await?)];
     let mut windows = Vec::new();
     tokio::time::sleep(NEAR * 3).await;
     for _ in 0..swaps {
         let asked = Instant::now();
-        chain.push_other_build(0, &operator).await?;
+        let number = chain.push_other_build(0, &operator).await?;
+        revisions.push(chain.revision(number));
         windows.push((asked - NEAR, Instant::now() + NEAR));
         // as much time without a swap as with one
         tokio::time::sleep(NEAR * 4).await;
     }
     let outcome = load.end().await?;
+    swaps::check(&outcome, &revisions)?;
     let (mut near, mut far) = (Vec::new(), Vec::new());
     for (sender, seen) in outcome.seen.iter().enumerate() {
         let mut window = windows.iter().peekable();
@@ -141,22 +144,25 @@ async fn what_was_pushed_is_active_soon() -> anyhow::Result<()> {
             false => None,
         };
         let (mut known, mut new) = (Vec::new(), Vec::new());
+        let mut revisions = vec![chain.revision(operator.revision().await?)];
         let size = unseen("rooms", 0).len();
         for n in 0..rounds {
             let asked = Instant::now();
-            chain.push_other_build(0, &operator).await?;
+            let number = chain.push_other_build(0, &operator).await?;
             known.push(asked.elapsed().as_micros() as u64);
+            revisions.push(chain.revision(number));
             let component = unseen("rooms", 2 * n + u32::from(loaded));
             let asked = Instant::now();
             let pushed = good(operator.push("rooms", &component, Value::Null, None).await?)?;
             new.push(asked.elapsed().as_micros() as u64);
             anyhow::ensure!(pushed["changed"] == true, "{pushed}");
+            revisions.push(chain.revision(operator.revision().await?));
         }
         let (known, new) = (Percentiles::of(known), Percentiles::of(new));
         let beside = if loaded { "beside the load" } else { "alone" };
         println!("from push to active, {beside}: compiled before: {known}; {size} bytes never seen: {new}");
         if let Some(load) = load {
-            load.end().await?;
+            swaps::check(&load.end().await?, &revisions)?;
         }
     }
     node.kill().await

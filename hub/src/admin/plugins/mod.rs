@@ -15,7 +15,7 @@ use self::said::{Artifact, Place, PluginList, PluginView, PurgeQuery, Purged, Pu
 pub(super) use self::said::{Changed, ChangedAnswer, PluginName};
 use super::{
     Shared,
-    auth::Caller,
+    auth::{Caller, Uploading},
     error::ApiError,
     extract::{Answer, ChangeQuery, Changing, Json, Param, Query, is_of_type, read_body, read_json},
 };
@@ -68,15 +68,16 @@ pub(super) async fn push_plugin(
 ) -> Result<ChangedAnswer, ApiError> {
     let PushQuery { before, base, why } = query;
     let by = ChangeQuery { base, why }.by(&caller, request.headers())?;
-    let (file, written, before) = if is_of_type(request.headers(), "application/json") {
+    let (file, written, before, _upload) = if is_of_type(request.headers(), "application/json") {
         if before.is_some() {
             return Err(ApiError::invalid("a push by digest says `before` in its body"));
         }
         let PushByDigest { sha256, settings, before } = read_json(request, &shared.settings).await?;
         let sha256 = sha256.parse().map_err(|error| ApiError::invalid(format!("sha256: {error}")))?;
-        (Pushed::Kept(sha256), settings, before)
+        (Pushed::Kept(sha256), settings, before, None)
     } else {
-        (Pushed::Uploaded(upload(&shared, &caller, request, None).await?), Map::new(), before)
+        let (uploaded, upload) = upload(&shared, &caller, request, None).await?;
+        (Pushed::Uploaded(uploaded), Map::new(), before, Some(upload))
     };
     shared.change(Change::Push { name: name.clone(), file, written, before }, by, Some(&name)).await
 }
@@ -97,12 +98,14 @@ pub(super) async fn put_artifact(
     Param(sha256): Param<Digest>,
     request: Request,
 ) -> Result<Answer<Artifact>, ApiError> {
-    Ok(Answer(upload(&shared, &caller, request, Some(sha256)).await?.into()))
+    let (uploaded, _) = upload(&shared, &caller, request, Some(sha256)).await?;
+    Ok(Answer(uploaded.into()))
 }
 
 /// Change a plugin's settings
 ///
-/// Keys of a `[[plugin]]`; `null` takes one away, so that its default holds; `config` is replaced whole. Nothing is compiled.
+/// Keys of a `[[plugin]]`, also within its tables; what is not said stays; `null` takes one away, so that its default holds;
+/// `config` is replaced whole. Nothing is compiled.
 #[utoipa::path(
     patch, path = "/v1/plugins/{name}",
     params(("name" = String, Path), ChangeQuery),
@@ -185,20 +188,15 @@ pub(super) async fn purge_plugin(
     Param(PluginName(name)): Param<PluginName>,
     Query(query): Query<PurgeQuery>,
 ) -> Result<Answer<Purged>, ApiError> {
+    // a plugin that is off stays so until all is taken away
+    let _turn = shared.parts.rollout.turn().await?;
     let is_in_force = shared.find_plugin(&name).is_some_and(|plugin| plugin.enabled);
     if is_in_force && !query.force {
         let text = format!("plugin `{name}` is in force: turn it off or remove it first, or say force=true");
         return Err(ApiError::conflict("in_force", text));
     }
-    let (store, plugin) = (shared.parts.store.clone(), name.clone());
-    let namespace = query.namespace.clone();
-    // once begun it is done, also when nobody waits for it
-    let purge = tokio::spawn(async move {
-        let keys = store.purge(&plugin, namespace.as_deref()).await?;
-        store.sync().await?;
-        Ok::<u64, crate::store::StoreError>(keys)
-    });
-    let keys = purge.await.map_err(|_| ApiError::internal("the purge failed"))??;
+    let keys = shared.parts.store.purge(&name, query.namespace.as_deref()).await?;
+    shared.parts.store.sync().await?;
     tracing::info!(plugin = %name, namespace = query.namespace, keys, who = %caller.name, "store purged");
     Ok(Answer(Purged { keys }))
 }
@@ -258,18 +256,19 @@ fn no_plugin(name: &str) -> ApiError {
     ApiError::not_found(format!("there is no plugin `{name}`: GET /v1/plugins lists them"))
 }
 
-/// Takes a component from a body, checks it, and keeps it.
+/// Takes a component from a body, checks it, and keeps it. Its place among the uploads is its caller's for as long as the
+/// component is in memory.
 async fn upload(
     shared: &Shared,
     caller: &Caller,
     request: Request,
     expected: Option<Digest>,
-) -> Result<Uploaded, ApiError> {
+) -> Result<(Uploaded, Uploading), ApiError> {
     if !is_of_type(request.headers(), COMPONENT) {
         return Err(ApiError::media_type(COMPONENT));
     }
     let signature = signature(request.headers())?;
-    let _place = shared.uploads.begin(caller)?;
+    let place = shared.uploads.begin(caller)?;
     let (headers, body) = (request.headers().clone(), request.into_body());
     let max = shared.settings.upload_max_bytes;
     let bytes = read_body(&headers, body, &shared.settings, "upload_max_bytes", max).await?;
@@ -279,7 +278,7 @@ async fn upload(
         let found = Digest::of(&bytes);
         return Err(ApiError::invalid(format!("the body's SHA-256 is {found}, the path says {expected}")));
     }
-    shared.parts.rollout.upload(bytes, signature).await.map_err(ApiError::from)
+    Ok((shared.parts.rollout.upload(bytes, signature).await?, place))
 }
 
 fn signature(headers: &HeaderMap) -> Result<Option<String>, ApiError> {

@@ -138,7 +138,7 @@ impl From<Uploaded> for Artifact {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::admin) struct PushQuery {
-    /// The plugin before which a new one is put; without it, at the end. One that is there keeps its place.
+    /// The plugin before which it is put; without it one that is there keeps its place, and a new one is put at the end.
     pub(super) before: Option<String>,
     /// Make the change only if this revision is in force; `If-Match: "N"` says the same.
     pub(super) base: Option<u64>,
@@ -156,7 +156,7 @@ pub(in crate::admin) struct PushByDigest {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub(super) settings: Map<String, Value>,
-    /// The plugin before which a new one is put.
+    /// The plugin before which it is put; without it one that is there keeps its place, and a new one is put at the end.
     #[serde(default)]
     pub(super) before: Option<String>,
 }

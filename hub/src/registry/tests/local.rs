@@ -163,15 +163,14 @@ async fn a_revision_that_somebody_else_has_written_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn a_signature_file_that_is_no_text_is_damaged() {
+async fn a_signature_file_that_is_no_text_is_none() {
     let folder = Folder::new("signature");
     let registry = open(&folder).unwrap();
     let sha256 = registry.put(signed("x", "signature")).await.unwrap();
     let file = folder.path().join(format!("artifacts/{sha256}.minisig"));
     for wrong in [vec![0xff; 10], vec![b's'; SIGNATURE_MAX_BYTES + 1]] {
         fs::write(&file, wrong).unwrap();
-        let error = registry.artifact(sha256).await.unwrap_err();
-        assert!(matches!(&error, RegistryError::Damaged(what) if what.contains(".minisig")), "{error}");
+        assert_eq!(registry.artifact(sha256).await.unwrap(), Some(unsigned("x")));
     }
     registry.put(signed("x", "signature")).await.unwrap();
     assert_eq!(registry.artifact(sha256).await.unwrap(), Some(signed("x", "signature")));
@@ -227,11 +226,11 @@ fn assert_unavailable(error: &RegistryError, path: &Path) {
 }
 
 #[tokio::test]
-async fn more_revisions_than_are_kept_by_now_are_forgotten_with_the_next_one() {
+async fn more_revisions_than_are_kept_by_now_are_forgotten_at_the_start() {
     let folder = three_revisions("fewer").await;
     let fewer = Limits { revisions_max: 2, ..limits() };
     let registry = LocalRegistry::open(folder.path(), fewer).unwrap();
-    assert_eq!(numbers(&registry, None, 10).await, [3, 2, 1]);
+    assert_eq!(numbers(&registry, None, 10).await, [3, 2]);
     registry.commit(3, proposal("next")).await.unwrap();
     assert_eq!(folder.names("revisions"), ["3.json", "4.json"]);
     assert_eq!(numbers(&registry, None, 10).await, [4, 3]);

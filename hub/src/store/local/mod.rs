@@ -41,6 +41,9 @@ struct LocalPrepared {
     _turn: OwnedMutexGuard<()>,
 }
 
+/// What is kept under a key before a change.
+type Old = Option<Arc<[u8]>>;
+
 impl LocalStore {
     /// A store that ends with the process.
     pub fn in_memory(limits: Limits) -> Self {
@@ -114,7 +117,7 @@ impl LocalStore {
         let limits = &self.shared.limits;
         let now = now_ms();
         let mut order: Vec<Key> = Vec::new();
-        let mut records: HashMap<Key, (Option<Arc<[u8]>>, Option<Record>)> = HashMap::new();
+        let mut records: HashMap<Key, (Old, Option<Record>)> = HashMap::new();
         for Write { key, op } in writes {
             let (old, record) = match records.remove(&key) {
                 Some(found) => found,
