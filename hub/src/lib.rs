@@ -7,6 +7,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod delivery;
+mod durable;
 pub mod event;
 pub mod gateway;
 pub mod node;

@@ -10,11 +10,9 @@ use std::{
 };
 
 use hmac::{Hmac, Mac};
-use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
-    io::Errno,
-};
 use sha2::Sha256;
+
+use crate::durable::{rename_new, sync_folder};
 
 /// The folder of compiled code, in the node's data folder.
 pub const FOLDER: &str = "code";
@@ -83,13 +81,13 @@ impl CacheKey {
             let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
             out.write_all(&self.secret)?;
             out.sync_all()?;
-            place(&unfinished, file)
+            rename_new(&unfinished, file)
         };
         written().inspect_err(|_| {
             // what cannot be removed does no harm
             let _ = fs::remove_file(&unfinished);
         })?;
-        sync(folder_of(file))
+        sync_folder(folder_of(file))
     }
 
     fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {
@@ -110,26 +108,6 @@ pub fn is_below(file: &Path, folder: &Path) -> bool {
 
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Gives a file its name, if no other has it.
-fn place(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // not every file system can; a name given by a link replaces nothing either
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
-        }
-        done => Ok(done?),
-    }
-}
-
-/// Puts a folder's names on the disk.
-fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // a file system that keeps no folders on a disk has nothing to put there
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        done => done,
-    }
 }
 
 /// A folder of compiled code. A cache: every error in it is logged, and costs compiling again.

@@ -8,12 +8,8 @@ use std::{
     time::SystemTime,
 };
 
-use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
-    io::Errno,
-};
-
 use super::RegistryError;
+use crate::durable::{rename_new, sync_folder};
 
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".tmp";
@@ -50,7 +46,7 @@ impl Folder {
             if fs::metadata(path)?.permissions().mode() & 0o7777 != FOLDER_MODE {
                 fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))?;
             }
-            path.parent().map_or(Ok(()), sync)
+            path.parent().map_or(Ok(()), sync_folder)
         };
         opened().map_err(|error| cannot("open the folder", path, &error))?;
         Ok(Self { path: path.to_owned() })
@@ -117,7 +113,7 @@ impl Folder {
             let _ = fs::remove_file(&unfinished);
             return Err(cannot("write", &path, &error));
         }
-        sync(&self.path).map_err(|error| {
+        sync_folder(&self.path).map_err(|error| {
             if placing == Placing::New {
                 // who was told that it failed must not find it; what stays all the same refuses the next one of this name
                 let _ = fs::remove_file(&path);
@@ -140,7 +136,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(cannot("remove", &self.path(name), &error)),
         }
-        sync(&self.path).map_err(|error| cannot("remove", &self.path(name), &error))
+        sync_folder(&self.path).map_err(|error| cannot("remove", &self.path(name), &error))
     }
 
     /// Takes the folder for this process alone, until what it gives is dropped.
@@ -167,23 +163,9 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn place(from: &Path, to: &Path, placing: Placing) -> io::Result<()> {
-    if placing == Placing::Replacing {
-        return fs::rename(from, to);
-    }
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // not every file system can; only one process writes here, and one write of a name at a time
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if !to.try_exists()? => fs::rename(from, to),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
-        done => Ok(done?),
-    }
-}
-
-/// Puts a folder's names on the disk.
-fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // a file system that keeps no folders on a disk has nothing to put there
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        done => done,
+    match placing {
+        Placing::New => rename_new(from, to),
+        Placing::Replacing => fs::rename(from, to),
     }
 }
 
