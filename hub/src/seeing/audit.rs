@@ -1,5 +1,5 @@
-//! Who changed what on a running node, and who was refused: one line of JSON each, in files that only their owner reads. What
-//! was refused has a file and a budget of its own: it never drives out a line of what was done.
+//! Who changed what on a running node, and who was refused: one line of JSON each, in files that only their owner reads. Callers
+//! who were not let in have a file and a budget of their own: they never drive out a line of those who were.
 
 #[cfg(test)]
 mod tests;
@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 
 use crate::event::now_ms;
 
-/// The files in the data folder, of what was done and of what was refused; those before them have `.1` behind their names.
+/// The files in the data folder, of callers who were let in and of others; those before them have `.1` behind their names.
 const FILE: &str = "audit.jsonl";
 const REFUSED_FILE: &str = "audit-refused.jsonl";
-/// The part of all room that refused calls have: one in so many.
+/// The part of all room that callers have who were not let in: one in so many.
 const REFUSED_PART: u64 = 8;
-/// Refused calls that have a line of their own within [`REFUSED_WINDOW`]; further ones are counted, and the next line behind
+/// Calls of theirs that have a line of their own within [`REFUSED_WINDOW`]; further ones are counted, and the next line behind
 /// the window says how many they were.
 const REFUSED_MAX: u32 = 30;
 const REFUSED_WINDOW: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ pub struct Audit {
 }
 
 struct Shared {
-    done: Log,
+    calls: Log,
     refused: Log,
     guard: Mutex<Refused>,
 }
@@ -88,12 +88,14 @@ struct Log {
 /// What is to be written for one call.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Lines {
+    /// Of who was not let in.
     refused: Vec<String>,
+    call: Option<String>,
     /// It must be on the disk at once.
-    done: Vec<String>,
+    is_done: bool,
 }
 
-/// Refused calls of the last time.
+/// Calls of the last time that were not let in.
 struct Refused {
     /// When those began that are counted together.
     window_began: Instant,
@@ -137,10 +139,10 @@ impl Audit {
             kept: Mutex::default(),
         };
         let refused_max_bytes = max_bytes / REFUSED_PART;
-        let done = log(FILE, max_bytes - refused_max_bytes, LAST_MAX);
+        let calls = log(FILE, max_bytes - refused_max_bytes, LAST_MAX);
         let refused = log(REFUSED_FILE, refused_max_bytes, LAST_MAX / REFUSED_PART as usize);
         let guard = Mutex::new(Refused { window_began: Instant::now(), noted: 0, more: 0 });
-        Self { shared: Arc::new(Shared { done, refused, guard }) }
+        Self { shared: Arc::new(Shared { calls, refused, guard }) }
     }
 
     /// Notes a call. When it returns, a call that was done is on the disk, or in the node's log with the reason why not.
@@ -149,7 +151,7 @@ impl Audit {
         if lines == Lines::default() {
             return;
         }
-        for line in lines.refused.iter().chain(&lines.done) {
+        for line in lines.refused.iter().chain(&lines.call) {
             tracing::info!(target: "audit", "{line}");
         }
         let shared = self.shared.clone();
@@ -182,8 +184,9 @@ impl Shared {
                 lines.refused.push(count("refused calls without a line", more));
             }
         }
-        if entry.outcome == Outcome::Done {
-            lines.done.push(entry.line());
+        if entry.was_let_in() {
+            lines.is_done = entry.outcome == Outcome::Done;
+            lines.call = Some(entry.line());
         } else if guard.noted < REFUSED_MAX {
             guard.noted += 1;
             lines.refused.push(entry.line());
@@ -194,12 +197,12 @@ impl Shared {
     }
 
     fn keep(&self, lines: &Lines) {
-        self.done.keep(&lines.done, true);
+        self.calls.keep(lines.call.as_slice(), lines.is_done);
         self.refused.keep(&lines.refused, false);
     }
 
     fn last(&self, n: usize) -> io::Result<Vec<Value>> {
-        let mut lines = self.done.last(n)?;
+        let mut lines = self.calls.last(n)?;
         lines.extend(self.refused.last(n)?);
         // lines of one time stay as they are: each sort is in its order
         lines.sort_by_key(|line| line["time_ms"].as_u64().unwrap_or(0));
@@ -253,6 +256,14 @@ impl Log {
 }
 
 impl Entry {
+    /// Whether its caller may make such calls; this one may have been refused all the same.
+    fn was_let_in(&self) -> bool {
+        match &self.outcome {
+            Outcome::Done => true,
+            Outcome::Refused(code) => !self.who.is_empty() && !matches!(code.as_str(), "unauthorized" | "forbidden"),
+        }
+    }
+
     fn line(&self) -> String {
         let line = Line {
             time_ms: now_ms(),

@@ -69,15 +69,20 @@ pub(super) fn logs(name: &str, last: Option<usize>, follow: bool, remote: &Remot
 pub(in crate::cli) fn audit(args: &AuditArgs) -> Outcome {
     let answer = args.remote.client()?.call(Call::get("/v1/audit").with("last", args.last))?;
     args.remote.show(&answer, |answer| {
-        let row = |line: &Value| {
-            let mut cells = vec![utc(&line["time_ms"])];
-            cells.extend(["who", "address", "what", "target", "result", "revision", "why"].map(|key| cell(&line[key])));
-            cells
-        };
-        let rows: Vec<Vec<String>> = answer["items"].as_array().into_iter().flatten().map(row).collect();
+        let rows: Vec<Vec<String>> = answer["items"].as_array().into_iter().flatten().map(audit_row).collect();
         table(&["when", "who", "address", "what", "target", "result", "revision", "why"], &rows)
     });
     Ok(())
+}
+
+/// A call, or how many had no line of their own.
+fn audit_row(line: &Value) -> Vec<String> {
+    let mut cells = vec![utc(&line["time_ms"])];
+    cells.extend(["who", "address", "what", "target", "result", "revision", "why"].map(|key| cell(&line[key])));
+    if let Some(count) = line["count"].as_u64() {
+        cells[3] = format!("{count} {}", cells[3]);
+    }
+    cells
 }
 
 /// Prints lines as they come. Their end is the node's, or that of who reads them; or `count` of them were printed, what was
@@ -149,7 +154,16 @@ fn describe_event(event: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn calls_without_a_line_are_told_by_their_number() {
+        let row = audit_row(&json!({ "time_ms": 0, "what": "refused calls without a line", "count": 500 }));
+        assert_eq!(row[3], "500 refused calls without a line");
+        assert_eq!(audit_row(&json!({ "time_ms": 0, "what": "kick user" }))[3], "kick user");
+    }
 
     #[test]
     fn only_what_was_not_missed_counts() {

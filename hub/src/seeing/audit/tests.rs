@@ -129,6 +129,20 @@ async fn refused_calls_fill_their_own_room_and_drive_no_line_of_what_was_done_ou
 }
 
 #[tokio::test]
+async fn a_refused_change_of_who_may_make_it_is_among_the_changes() {
+    let dir = Dir::new("conflict");
+    let audit = Audit::new(Some(&dir.0), 1 << 20);
+    for _ in 0..REFUSED_MAX + 5 {
+        audit.note(entry("x", refused())).await;
+    }
+    audit.note(entry("late", Outcome::Refused("conflict".into()))).await;
+    let nobody = Entry { who: String::new(), ..entry("y", Outcome::Refused("source".into())) };
+    audit.note(nobody).await;
+    let text = fs::read_to_string(dir.file()).unwrap();
+    assert!(text.lines().count() == 1 && text.contains(r#""result":"conflict""#), "{text}");
+}
+
+#[tokio::test]
 async fn both_sorts_are_shown_in_the_order_of_their_times() {
     let dir = Dir::new("merged");
     let line = |time_ms: u64| json!({ "time_ms": time_ms, "target": time_ms.to_string() }).to_string() + "\n";
@@ -173,7 +187,7 @@ async fn without_a_folder_the_last_lines_are_remembered() {
     for _ in 0..REFUSED_MAX {
         audit.note(entry("x", refused())).await;
     }
-    let kept = audit.shared.done.last(LAST_MAX).unwrap();
+    let kept = audit.shared.calls.last(LAST_MAX).unwrap();
     assert_eq!((kept.len(), &kept[0]["target"]), (LAST_MAX, &json!("5")), "refused calls have lines of their own");
 }
 
