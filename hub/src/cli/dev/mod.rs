@@ -35,7 +35,7 @@ const WHO: &str = "dev";
 /// Run a hub with the plugin of this folder, and put every save in force
 ///
 /// The plugin's settings are in [package.metadata.hubbub] of its Cargo.toml, unless --config has a [[plugin]] of its name.
-/// Saves of --config's plugins and of --with's files count too; what else is in the config holds from the next start on.
+/// Saves of --config and of --with's files count too; what is in the config beside its plugins holds from the next start on.
 /// Nothing is kept: what plugins write ends with the process.
 #[derive(Debug, clap::Args)]
 pub struct Args {
