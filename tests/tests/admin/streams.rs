@@ -41,7 +41,7 @@ async fn every_change_and_every_refused_caller_is_noted() -> anyhow::Result<()> 
     }
     assert_eq!(items[2].get("why"), None, "who was not let in has no words of its own here: {}", answer.text);
     let written = |name: &str| std::fs::read_to_string(dir.path().join(name)).map(|text| text.lines().count());
-    assert_eq!((written("audit.jsonl")?, written("audit-refused.jsonl")?), (1, 3));
+    assert_eq!((written("audit.jsonl")?, written("audit-refused.jsonl")?), (2, 2));
     assert_eq!(admin.with_token(READ).get("/v1/audit").await?.status, 403);
     node.stop().await;
     Ok(())
