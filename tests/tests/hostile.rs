@@ -66,7 +66,7 @@ limits = { instances_max = 1, instance_wait_ms = 50 }
     let mut other = Client::connect(node.address, "/", Value::Null).await?;
     busy.emit("sleep", json!(800)).await?;
     // the first event is on its way; ask until it holds the only instance
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let answer = other.ask("fine", json!(null)).await?;
         if answer == json!({ "error": { "code": "overloaded", "message": "the server is busy, try again" } }) {
@@ -96,17 +96,20 @@ instances_max = 2
 [plugin_defaults.limits]
 instances_max = 2
 
+[plugin_defaults.breaker]
+failures = 1
+failing_percent = 0
+
 {others}
 [[plugin]]
 name = "last"
 file = "{{wasm:hostile}}"
-breaker = {{ failures = 1, failing_percent = 0 }}
 "#
     ))
     .await;
     let mut busy = Client::connect(node.address, "/", Value::Null).await?;
     let mut other = Client::connect(node.address, "/", Value::Null).await?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         busy.emit("sleep", json!(800)).await?;
         let answer = other.ask("fine", json!(null)).await?;
@@ -115,8 +118,9 @@ breaker = {{ failures = 1, failing_percent = 0 }}
         }
         assert!(Instant::now() < deadline, "never overloaded: {answer}");
     }
-    log.line_with(&["plugin=last ", "engine.instances_max exceeded: allowed 2, of all plugins together"]).await;
-    // behind all sleeps the one instance is free again: had the failure been the plugin's own, it would be in quarantine
+    // of `last`, or of one before it that both clients met at once
+    log.line_with(&["engine.instances_max exceeded: allowed 2, of all plugins together"]).await;
+    // behind all sleeps the one instance is free again: had the failure been a plugin's own, it would be in quarantine
     assert_eq!(busy.ask("fine", json!(null)).await?, json!("fine"));
     node.stop().await;
     Ok(())
