@@ -249,14 +249,9 @@ pub(super) async fn kick_user(
     Query(query): Query<KickQuery>,
     OptionalJson(kick): OptionalJson<Kick>,
 ) -> Result<Answer<Kicked>, ApiError> {
-    let reason = kick.reason()?;
     let filter = Filter { namespace: query.namespace.map(Text::from), room: None, user: Some(Text::from(user)) };
-    let sockets = shared.parts.delivery.find_sockets(&filter);
-    if sockets.is_empty() {
-        return Err(ApiError::not_found("this user has no socket there: GET /v1/users lists those who have"));
-    }
-    tracing::info!(user = filter.user.as_deref(), sockets = sockets.len(), who = %caller.name, "kicked");
-    Ok(Answer(Kicked { sockets: shared.parts.node.kick(sockets, reason).await }))
+    let nobody = "this user has no socket there: GET /v1/users lists those who have";
+    kick_all(&shared, &caller, filter, kick, nobody).await
 }
 
 /// Send all sockets in a room away
@@ -273,13 +268,26 @@ pub(super) async fn kick_room(
     Query(query): Query<KickQuery>,
     OptionalJson(kick): OptionalJson<Kick>,
 ) -> Result<Answer<Kicked>, ApiError> {
-    let reason = kick.reason()?;
     let filter = Filter { namespace: query.namespace.map(Text::from), room: Some(Text::from(room)), user: None };
+    let nobody = "this room has no socket there: GET /v1/rooms lists those that have";
+    kick_all(&shared, &caller, filter, kick, nobody).await
+}
+
+/// Sends all away whom `filter` lets through; `nobody` is what is said when it lets none.
+async fn kick_all(
+    shared: &Shared,
+    caller: &Caller,
+    filter: Filter,
+    kick: Kick,
+    nobody: &str,
+) -> Result<Answer<Kicked>, ApiError> {
+    let reason = kick.reason()?;
     let sockets = shared.parts.delivery.find_sockets(&filter);
     if sockets.is_empty() {
-        return Err(ApiError::not_found("this room has no socket there: GET /v1/rooms lists those that have"));
+        return Err(ApiError::not_found(nobody));
     }
-    tracing::info!(room = filter.room.as_deref(), sockets = sockets.len(), who = %caller.name, "kicked");
+    let (user, room) = (filter.user.as_deref(), filter.room.as_deref());
+    tracing::info!(user, room, sockets = sockets.len(), who = %caller.name, "kicked");
     Ok(Answer(Kicked { sockets: shared.parts.node.kick(sockets, reason).await }))
 }
 
