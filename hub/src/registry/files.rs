@@ -67,6 +67,7 @@ impl Folder {
         Ok(())
     }
 
+    /// All files whose names are text.
     pub(super) fn files(&self) -> Result<Vec<FoundFile>, RegistryError> {
         let listed = || {
             let mut files = Vec::new();

@@ -129,12 +129,15 @@ impl Shared {
         let _turn = self.puts.lock();
         // a damaged file is no file: putting it again mends it
         let kept = self.artifacts.read(&wasm(sha256))?;
+        let files = self.artifacts.files()?;
+        // later than every file, although clocks are coarse and may be set back
+        let latest = files.iter().map(|file| file.modified).max().unwrap_or(UNIX_EPOCH);
         if kept.is_none_or(|kept| Digest::of(&kept) != sha256) {
-            self.make_room(sha256, artifact.bytes.len() as u64)?;
+            self.make_room(sha256, artifact.bytes.len() as u64, files)?;
             self.artifacts.write(&wasm(sha256), &artifact.bytes, Placing::Replacing)?;
         }
         // who puts it again is about to name it
-        self.artifacts.touch(&wasm(sha256), self.newest()?)?;
+        self.artifacts.touch(&wasm(sha256), SystemTime::now().max(latest + Duration::from_micros(1)))?;
         if let Some(signature) = &artifact.signature {
             let kept = self.artifacts.read(&minisig(sha256))?;
             if kept.is_none_or(|kept| kept != signature.as_bytes()) {
@@ -157,19 +160,13 @@ impl Shared {
         Ok(Some(Artifact { bytes: bytes.into(), signature }))
     }
 
-    /// A time that is later than that of every file: clocks are coarse, and may be set back.
-    fn newest(&self) -> Result<SystemTime, RegistryError> {
-        let latest = self.artifacts.files()?.iter().map(|file| file.modified).max().unwrap_or(UNIX_EPOCH);
-        Ok(SystemTime::now().max(latest + Duration::from_micros(1)))
-    }
-
-    /// So that a file of this size may be put.
-    fn make_room(&self, sha256: Digest, size_bytes: u64) -> Result<(), RegistryError> {
+    /// So that a file of this size may be put beside those that are there.
+    fn make_room(&self, sha256: Digest, size_bytes: u64, files: Vec<FoundFile>) -> Result<(), RegistryError> {
         let put_file = |file: FoundFile| {
             let put = file.modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             Some(PutFile { sha256: digest_of(&file.name, WASM)?, size_bytes: file.size_bytes, put })
         };
-        let others = self.artifacts.files()?.into_iter().filter_map(put_file).filter(|other| other.sha256 != sha256);
+        let others = files.into_iter().filter_map(put_file).filter(|other| other.sha256 != sha256);
         // what is forgotten here is not named by a revision that comes in between
         let _turn = self.commits.lock();
         for forgotten in self.limits.make_room(size_bytes, others.collect(), || self.named())? {
