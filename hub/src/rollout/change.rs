@@ -141,26 +141,27 @@ fn lay_over(written: &mut Map<String, Value>, over: &Map<String, Value>) -> Resu
         return Err(RolloutError::Invalid(text));
     }
     for (key, value) in over {
-        match (written.get_mut(key), value) {
-            (_, Value::Null) => drop(written.remove(key)),
-            (Some(Value::Object(there)), Value::Object(more)) if key != "config" => {
-                for (key, value) in more {
-                    match value {
-                        Value::Null => drop(there.remove(key)),
-                        value => drop(there.insert(key.clone(), value.clone())),
-                    }
-                }
-            }
-            (_, Value::Object(table)) if key != "config" => {
-                // what is taken away from nothing
-                let table = table.iter().filter(|(_, value)| !value.is_null());
-                let table = table.map(|(key, value)| (key.clone(), value.clone())).collect();
+        match value {
+            Value::Object(more) if key != "config" => {
+                // a word in a table's place gives way to the table
+                let mut table = match written.get_mut(key).map(Value::take) {
+                    Some(Value::Object(there)) => there,
+                    _ => Map::new(),
+                };
+                more.iter().for_each(|(key, value)| lay(&mut table, key, value));
                 written.insert(key.clone(), Value::Object(table));
             }
-            (_, value) => drop(written.insert(key.clone(), value.clone())),
+            value => lay(written, key, value),
         }
     }
     Ok(())
+}
+
+fn lay(table: &mut Map<String, Value>, key: &str, value: &Value) {
+    match value {
+        Value::Null => table.remove(key),
+        value => table.insert(key.to_owned(), value.clone()),
+    };
 }
 
 #[cfg(test)]
