@@ -12,7 +12,7 @@ use std::{
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::durable::{rename_new, sync_folder};
+use crate::durable::{folder_of, rename_new, sync_folder};
 
 /// The folder of compiled code, in the node's data folder.
 pub const FOLDER: &str = "code";
@@ -104,10 +104,6 @@ impl CacheKey {
 pub fn is_below(file: &Path, folder: &Path) -> bool {
     let found = file.canonicalize().or_else(|_| folder_of(file).canonicalize());
     found.is_ok_and(|found| folder.canonicalize().is_ok_and(|folder| found.starts_with(folder)))
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A folder of compiled code. A cache: every error in it is logged, and costs compiling again.

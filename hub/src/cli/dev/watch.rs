@@ -13,6 +13,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::durable::folder_of;
+
 /// An editor writes a file in several steps, and a checkout many files: a save is over when it is quiet for so long.
 const QUIET: Duration = Duration::from_millis(150);
 /// Who never pauses is not waited for.
@@ -44,8 +46,8 @@ impl Watch {
         let saved = Arc::new(Notify::new());
         // a file that is replaced is another one: its folder is looked at
         let in_folder = |file: &Path| {
-            let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let folder = folder.canonicalize().with_context(|| format!("cannot watch `{}`", file.display()))?;
+            let folder = folder_of(file).canonicalize();
+            let folder = folder.with_context(|| format!("cannot watch `{}`", file.display()))?;
             anyhow::Ok(folder.join(file.file_name().unwrap_or_default()))
         };
         let files = files.map(in_folder).collect::<anyhow::Result<Vec<_>>>()?;
