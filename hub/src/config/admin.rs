@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{registry::Digest, seeing::logs};
+use crate::{
+    registry::Digest,
+    seeing::{FOLLOWERS_MAX, logs},
+};
 
 /// `[admin]`.
 #[derive(Clone, Debug)]
@@ -84,7 +87,7 @@ impl Default for Admin {
             body_timeout: Duration::from_secs(60),
             audit_max_bytes: 16 << 20,
             plugin_logs: logs::Limits::default(),
-            followers_max: 16,
+            followers_max: FOLLOWERS_MAX,
             page_max: 1000,
             asks_max: 1000,
             ask_timeout_max: Duration::from_secs(30),

@@ -15,7 +15,7 @@ pub use self::feed::{Subscription, Told, TooMany};
 use self::{logs::PluginLogs, metrics::Metrics, trace::Tracer};
 
 /// Who may look on at once, each at events or at lines of the log, when the config says nothing else.
-const FOLLOWERS_MAX: usize = 16;
+pub const FOLLOWERS_MAX: usize = 16;
 
 /// All that a node's parts tell. Cheap to clone; a new one is alone with itself.
 #[derive(Clone, Default)]
