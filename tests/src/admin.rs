@@ -18,8 +18,11 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub const DEPLOY: &str = "deploy-token-of-a-test";
 pub const READ: &str = "read-token-of-a-test";
 
-/// The header that carries the text of a signature in base64.
-pub const SIGNATURE: &str = "hubbub-signature";
+/// The headers of a component; `signature`: the text of its `.minisig`, in base64.
+pub fn of_component(signature: Option<&str>) -> Vec<(&'static str, &str)> {
+    let signature = signature.map(|text| ("hubbub-signature", text));
+    [("content-type", "application/wasm")].into_iter().chain(signature).collect()
+}
 
 /// The lines of `hub.toml` for an admin API on a free port, with both tokens.
 pub fn admin_toml() -> String {
@@ -99,7 +102,7 @@ impl Admin {
     /// A component, with what is to be said beside it in the query.
     pub async fn push(&self, name: &str, query: &str, component: &[u8]) -> anyhow::Result<Answer> {
         let path = format!("/v1/plugins/{name}{query}");
-        self.call("POST", &path, &[("content-type", "application/wasm")], component).await
+        self.call("POST", &path, &of_component(None), component).await
     }
 
     /// A component and then, by its digest, where it is put and with which settings; what refuses the first is the answer.
@@ -112,9 +115,8 @@ impl Admin {
         settings: &Value,
     ) -> anyhow::Result<Answer> {
         let sha256 = Digest::of(component).to_string();
-        let mut headers = vec![("content-type", "application/wasm")];
-        headers.extend(signature.map(|text| (SIGNATURE, text)));
-        let uploaded = self.call("PUT", &format!("/v1/artifacts/{sha256}"), &headers, component).await?;
+        let target = format!("/v1/artifacts/{sha256}");
+        let uploaded = self.call("PUT", &target, &of_component(signature), component).await?;
         if uploaded.status != 200 {
             return Ok(uploaded);
         }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, Answer, DEPLOY, SIGNATURE};
+use crate::admin::{Admin, Answer, DEPLOY, of_component};
 
 /// Somebody who may deploy on one node, whose `hub.toml` has [`crate::admin::admin_toml`].
 #[derive(Clone, Debug)]
@@ -48,9 +48,7 @@ impl Operator {
         if !settings.is_null() {
             return self.admin.push_with(name, "", component, signature.as_deref(), &settings).await;
         }
-        let mut headers = vec![("content-type", "application/wasm")];
-        headers.extend(signature.as_deref().map(|text| (SIGNATURE, text)));
-        self.admin.call("POST", &format!("/v1/plugins/{name}"), &headers, component).await
+        self.admin.call("POST", &format!("/v1/plugins/{name}"), &of_component(signature.as_deref()), component).await
     }
 
     /// Replaces a plugin's config.
@@ -66,6 +64,13 @@ impl Operator {
     /// To what an earlier revision was.
     pub async fn rollback(&self, revision: u64) -> anyhow::Result<Answer> {
         self.admin.send("POST", "/v1/chain/rollback", json!({ "revision": revision })).await
+    }
+
+    /// What `/metrics` says of a figure; `name`: as it stands there, labels included.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<f64> {
+        let page = self.admin.get("/metrics").await?.text;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.with_context(|| format!("no {name} in\n{page}"))
     }
 
     /// The number of the revision in force.

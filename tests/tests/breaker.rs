@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use scenarios::{Client, Node, Operator, admin::admin_toml, log::Log, operator::good};
 use serde_json::{Value, json};
 
@@ -129,12 +128,7 @@ async fn a_change_of_others_leaves_the_quarantine_and_one_of_itself_ends_it() ->
     assert_eq!(ann.ask("fine", Value::Null).await?, "fine");
 
     // so much memory stays with an instance for as long as it lives
-    let memory = async || {
-        let page = operator.admin().get("/metrics").await?.text;
-        let line = page.lines().find(|line| line.starts_with("hubbub_plugin_memory_bytes{plugin=\"changing\""));
-        let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-        value.with_context(|| format!("no such figure in\n{page}"))
-    };
+    let memory = async || operator.figure(r#"hubbub_plugin_memory_bytes{plugin="changing",version="0.1.0"}"#).await;
     const MIB: f64 = 1024.0 * 1024.0;
     assert_eq!(ann.ask("memory", json!(8)).await?, 8);
     assert!(memory().await? >= 8.0 * MIB);

@@ -51,15 +51,13 @@ impl Footprint {
     async fn now(node: &Process, operator: &Operator) -> anyhow::Result<Self> {
         let listed = operator.get("/v1/plugins").await?;
         let plugins = listed["items"].as_array().with_context(|| format!("no plugins: {listed}"))?;
-        let figures = operator.admin().get("/metrics").await?.text;
-        let all = figures.lines().find_map(|line| line.strip_prefix("hubbub_engine_instances ")?.parse().ok());
         let code = memory::code(node.pid()?)?;
         Ok(Self {
             resident_kib: memory::resident_kib_of(node.pid()?)?,
             code_kib: code.iter().sum::<u64>() / 1024,
             code_mappings: code.len(),
             plugins: plugins.len(),
-            all_instances: all.with_context(|| format!("no number of instances in\n{figures}"))?,
+            all_instances: operator.figure("hubbub_engine_instances").await? as u64,
             live_instances: plugins.iter().filter_map(|plugin| plugin["live_instances"].as_u64()).sum(),
         })
     }
